@@ -1,0 +1,144 @@
+package schemas
+
+// ClientFeatures is what one client did on one API in one event-time window,
+// with the slower measures of the same client as they stood at that point.
+//
+// A window is emitted early, each time its activity reaches a power of two or a
+// notable failure happens (Final false), and once more when the watermark
+// passes its end (Final true). An early record is provisional: it was computed
+// from the events that had arrived by then. The final record is a pure function
+// of the set of events in the window and before it, whatever order they came in.
+//
+// Text fields alias the decoded buffer, as in Event.
+type ClientFeatures struct {
+	Tenant []byte
+	Client []byte // client key, "type:value"
+	API    []byte
+
+	WindowStart int64  // µs since 1970, inclusive
+	WindowEnd   int64  // µs since 1970, exclusive
+	Seq         uint32 // 1, 2, … within the window; counts emissions
+	Final       bool
+	LastEvent   int64 // event time of the newest event included, µs
+	FirstSeen   int64 // event time of the client's first event on this API, µs
+
+	// What the newest event of the window said of the caller.
+	ClientIP  []byte
+	UserAgent []byte
+	Country   []byte
+	ASN       int64 // Unknown when absent
+	JA4       []byte
+	TopRoute  []byte   // "METHOD template" of the newest event of the window
+	EventIDs  [][]byte // up to 10 of the window's events, notable failures first
+
+	// Counts of this window.
+	Requests     uint32
+	Mutations    uint32 // methods other than GET, HEAD, OPTIONS, TRACE
+	Status2xx    uint32
+	Status3xx    uint32
+	Status4xx    uint32
+	Status5xx    uint32
+	Unauthorized uint32 // 401
+	Forbidden    uint32 // 403
+	NotFound     uint32 // 404 and 410
+	NoResponse   uint32 // status 0 or unknown
+
+	LoginAttempts uint32
+	LoginFailures uint32
+
+	ObjectAccesses   uint32 // calls whose path or query names an object id
+	ObjectDenied     uint32 // of those, 401, 403, 404 or 410
+	ObjectNew        uint32 // of those, ids this client had not used today
+	ObjectSequential uint32 // of those, ids at the previous id's stride
+	WindowRoutes     uint32 // distinct routes in the window
+	WindowObjects    uint32 // distinct object ids in the window, estimated
+
+	ReqBytes  uint64 // bytes, known sizes only
+	RespBytes uint64
+
+	// DurationRatio is the mean of ln(duration / the route's norm) over the
+	// calls of the window with a known duration and a known norm; 0 without one.
+	DurationRatio float64
+
+	// Exponentially decayed request counts with time constants of 1 minute,
+	// 15 minutes and 6 hours, as of LastEvent.
+	Decayed1m, Decayed15m, Decayed6h float64
+	// Exponentially decayed response bytes, time constants 15 minutes and 6 hours.
+	Bytes15m, Bytes6h float64
+
+	// Since 00:00 UTC of the window's day.
+	DayRequests          uint32
+	DayRoutes            float64 // distinct, estimated
+	DayObjects           float64 // distinct, estimated
+	DayObjectAccesses    uint32
+	DayLoginAttempts     uint32
+	DayLoginFailures     uint32
+	DayLoginUsers        float64 // distinct login names tried, estimated
+	DayLoginSuccessUsers float64 // distinct login names that succeeded, estimated
+	DayDevices           float64 // distinct JA4 + user agent, estimated
+	DayNetworks          float64 // distinct /24 or /48, estimated
+	DeviceChanges        uint32  // calls whose device differs from the previous call's
+	NetworkChanges       uint32  // calls whose network differs from the previous call's
+	Alternations         uint32  // returns to an earlier device within 60 s: concurrency
+	HoursActive          uint32  // bit h set: active in hour h UTC today
+
+	// Intervals between state-changing calls (Mutations), today.
+	Intervals       uint32  // number of intervals
+	IntervalEntropy float64 // Shannon entropy of the half-octave histogram, bits
+	IntervalLogSD   float64 // standard deviation of ln Δt
+	IntervalMean    float64 // geometric mean, seconds
+}
+
+// Entity types of aggregates.
+const (
+	EntityIP         = "ip"
+	EntityNetwork    = "network"
+	EntityASN        = "asn"
+	EntityJA4        = "ja4"
+	EntityUser       = "user"
+	EntityCredential = "credential"
+	EntityAPI        = "api"
+)
+
+// Aggregate is the share that one source partition saw of one entity in one
+// event-time window. It is cumulative for (tenant, entity, window, source): a
+// later record of the same four replaces an earlier one, and the shares of the
+// sources are summed (sketches: merged) in any order.
+//
+// A record with an empty EntityType is a mark: the source partition promises
+// that it has emitted every aggregate of the windows that end at or before
+// WindowEnd. Marks are written to every partition of the topic.
+type Aggregate struct {
+	Tenant     []byte
+	EntityType []byte
+	Entity     []byte
+	API        []byte // the API the calls went to; empty on marks
+
+	WindowStart int64 // µs since 1970
+	WindowEnd   int64
+	Source      int32  // source partition of the events topic
+	Seq         uint32 // rises with each replacement
+
+	Requests      uint64
+	Status2xx     uint64
+	Status4xx     uint64
+	Status5xx     uint64
+	AuthDenied    uint64 // 401 and 403
+	NotFound      uint64
+	LoginAttempts uint64
+	LoginFailures uint64
+	ReqBytes      uint64
+	RespBytes     uint64
+
+	// Clients and FailedClients are HyperLogLog registers (one byte each,
+	// 2^8 of them): distinct client keys, and those with a failed login or a
+	// denied call. Empty when zero.
+	Clients       []byte
+	FailedClients []byte
+	// LoginUsers are the registers of distinct login names that succeeded.
+	LoginUsers []byte
+
+	// Latency counts durations per log bucket: Latency[i] calls took between
+	// 2^(i/2) and 2^((i+1)/2) µs. Trailing zeros are cut.
+	Latency []uint32
+}
