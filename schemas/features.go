@@ -17,7 +17,7 @@ type ClientFeatures struct {
 
 	WindowStart int64  // µs since 1970, inclusive
 	WindowEnd   int64  // µs since 1970, exclusive
-	Seq         uint32 // 1, 2, … within the window; counts emissions
+	Seq         uint32 // 1, 2, … of the early records of a window; 0 on the final one
 	Final       bool
 	LastEvent   int64 // event time of the newest event included, µs
 	FirstSeen   int64 // event time of the client's first event on this API, µs
@@ -131,7 +131,7 @@ type Aggregate struct {
 	RespBytes     uint64
 
 	// Clients and FailedClients are HyperLogLog registers (one byte each,
-	// 2^8 of them): distinct client keys, and those with a failed login or a
+	// a power of two of them): distinct client keys, and those with a failed login or a
 	// denied call. Empty when zero.
 	Clients       []byte
 	FailedClients []byte

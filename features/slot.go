@@ -1,0 +1,282 @@
+package features
+
+import (
+	"math"
+
+	"github.com/weir-dev/weir/schemas"
+)
+
+const (
+	second = 1_000_000 // µs
+	day    = 24 * 3600 * second
+
+	// concurrencyWindow is how soon a return to an earlier device counts as two
+	// devices in use at once.
+	concurrencyWindow = 60 * second
+)
+
+// Time constants of the decayed counts, µs.
+var decayConstants = [3]float64{60 * second, 900 * second, 21600 * second}
+
+// slot is everything remembered of one client on one API: fixed size, no
+// pointers. It is a pure fold of the client's observations in order.
+type slot struct {
+	first, last int64 // event times, µs
+	day         int64 // days since 1970
+
+	hop window // counts of the hop that last falls in
+
+	// decayed[i] and bytes[i] hold exponentially decayed sums as of last, with
+	// decayConstants[i] (bytes: the last two of them).
+	decayed [3]float64
+	bytes   [2]float64
+
+	// Since 00:00 UTC.
+	requests, objectAccesses, logins, loginFailures uint32
+	hours                                           uint32
+	routes                                          bitmap256
+	objects                                         [64]byte // HyperLogLog registers
+	loginUsers                                      [64]byte
+	loginSuccesses                                  bitmap64
+	devices, networks                               bitmap64
+	usedObjects                                     [8]uint64 // Bloom filter of object ids, 2 hashes
+	deviceChanges, networkChanges, alternations     uint16
+
+	lastDevice, earlierDevice uint64
+	earlierDeviceSeen         int64
+	lastNetwork               uint64
+	lastObject, stride        int64
+
+	// Intervals between mutations today.
+	lastMutation int64
+	intervals    uint32
+	sumLog       float64
+	sumLogSq     float64
+	histogram    [intervalBins]uint8
+}
+
+// window holds the counts of one hop.
+type window struct {
+	start                                              int64 // µs; a hop without events has no window
+	requests, mutations                                uint32
+	status                                             [6]uint32 // by class; 0: no response or unknown
+	unauthorized, forbidden, notFound                  uint32
+	logins, loginFailures                              uint32
+	objectAccesses, objectDenied, objectNew, objectSeq uint32
+	durations                                          uint32
+	routes                                             bitmap64
+	objects                                            bitmap256
+	reqBytes, respBytes                                uint64
+	durationRatio                                      float64 // sum of ln ratios
+}
+
+// apply folds one observation in; hop is the window length in µs. Observations
+// must come in the order of observation.compare.
+func (s *slot) apply(o *observation, hop int64) {
+	if s.first == 0 {
+		s.first = o.time
+	}
+	if start := o.time - o.time%hop; start != s.hop.start {
+		s.hop = window{start: start}
+	}
+	if d := o.time / day; d != s.day {
+		s.newDay(d)
+	}
+	s.decay(o)
+	s.count(o)
+	s.identity(o)
+	if o.object != 0 {
+		s.object(o)
+	}
+	if o.flags&isMutation != 0 && o.flags&isLogin == 0 {
+		s.interval(o)
+	}
+	s.last = o.time
+}
+
+// newDay forgets what is counted per day.
+func (s *slot) newDay(d int64) {
+	s.day = d
+	s.requests, s.objectAccesses, s.logins, s.loginFailures, s.hours = 0, 0, 0, 0, 0
+	s.routes, s.objects, s.loginUsers = bitmap256{}, [64]byte{}, [64]byte{}
+	s.loginSuccesses, s.devices, s.networks = 0, 0, 0
+	s.usedObjects = [8]uint64{}
+	s.deviceChanges, s.networkChanges, s.alternations = 0, 0, 0
+	s.lastMutation, s.intervals, s.sumLog, s.sumLogSq = 0, 0, 0, 0
+	s.histogram = [intervalBins]uint8{}
+}
+
+func (s *slot) decay(o *observation) {
+	if elapsed := float64(o.time - s.last); s.last != 0 && elapsed > 0 {
+		for i, tau := range decayConstants {
+			f := math.Exp(-elapsed / tau)
+			s.decayed[i] *= f
+			if i > 0 {
+				s.bytes[i-1] *= f
+			}
+		}
+	}
+	for i := range s.decayed {
+		s.decayed[i]++
+	}
+	if o.respBytes > 0 {
+		s.bytes[0] += float64(o.respBytes)
+		s.bytes[1] += float64(o.respBytes)
+	}
+}
+
+func (s *slot) count(o *observation) {
+	w := &s.hop
+	w.requests++
+	s.requests++
+	s.hours |= 1 << (o.time % day / (3600 * second))
+	class := 0
+	if o.status >= 100 && o.status < 600 {
+		class = int(o.status / 100)
+	}
+	w.status[class]++
+	switch o.status {
+	case 401:
+		w.unauthorized++
+	case 403:
+		w.forbidden++
+	case 404, 410:
+		w.notFound++
+	}
+	if o.flags&isMutation != 0 {
+		w.mutations++
+	}
+	if o.flags&isLogin != 0 {
+		w.logins++
+		s.logins++
+		if o.flags&isLoginFailure != 0 {
+			w.loginFailures++
+			s.loginFailures++
+		} else if o.loginUser != 0 && class == 2 {
+			s.loginSuccesses.add(o.loginUser)
+		}
+		if o.loginUser != 0 {
+			AddRegister(s.loginUsers[:], o.loginUser)
+		}
+	}
+	w.routes.add(o.route)
+	s.routes.add(o.route)
+	if o.reqBytes > 0 {
+		w.reqBytes += uint64(o.reqBytes)
+	}
+	if o.respBytes > 0 {
+		w.respBytes += uint64(o.respBytes)
+	}
+	if r, ok := o.durationRatio(); ok {
+		w.durations++
+		w.durationRatio += r
+	}
+}
+
+func (s *slot) identity(o *observation) {
+	if o.network != 0 {
+		s.networks.add(o.network)
+		if s.lastNetwork != 0 && s.lastNetwork != o.network {
+			s.networkChanges = saturate(s.networkChanges)
+		}
+		s.lastNetwork = o.network
+	}
+	if o.device == 0 {
+		return
+	}
+	s.devices.add(o.device)
+	if s.lastDevice != 0 && s.lastDevice != o.device {
+		s.deviceChanges = saturate(s.deviceChanges)
+		if s.earlierDevice == o.device && o.time-s.earlierDeviceSeen < concurrencyWindow {
+			s.alternations = saturate(s.alternations)
+		}
+		s.earlierDevice, s.earlierDeviceSeen = s.lastDevice, s.last
+	}
+	s.lastDevice = o.device
+}
+
+func (s *slot) object(o *observation) {
+	w := &s.hop
+	w.objectAccesses++
+	s.objectAccesses++
+	w.objects.add(o.object)
+	AddRegister(s.objects[:], o.object)
+	if o.flags&(isDenied|isMissing) != 0 {
+		w.objectDenied++
+	}
+	a, b := o.object>>55, o.object>>46&511
+	used := s.usedObjects[a/64]>>(a%64)&1 == 1 && s.usedObjects[b/64]>>(b%64)&1 == 1
+	if !used {
+		w.objectNew++
+		s.usedObjects[a/64] |= 1 << (a % 64)
+		s.usedObjects[b/64] |= 1 << (b % 64)
+	}
+	if o.flags&hasObjectNum != 0 {
+		step := o.objectNum - s.lastObject
+		if s.lastObject != 0 && step != 0 && (step >= -2 && step <= 2 || step == s.stride) {
+			w.objectSeq++
+		}
+		if step != 0 {
+			s.stride = step
+		}
+		s.lastObject = o.objectNum
+	}
+}
+
+func (s *slot) interval(o *observation) {
+	if dt := o.time - s.lastMutation; s.lastMutation != 0 && dt > 0 {
+		ln := math.Log(float64(dt) / second)
+		s.intervals++
+		s.sumLog += ln
+		s.sumLogSq += ln * ln
+		bin := &s.histogram[intervalBin(dt)]
+		if *bin == math.MaxUint8 {
+			for i := range s.histogram {
+				s.histogram[i] /= 2
+			}
+		}
+		*bin++
+	}
+	s.lastMutation = o.time
+}
+
+func saturate(n uint16) uint16 {
+	if n == math.MaxUint16 {
+		return n
+	}
+	return n + 1
+}
+
+// fill writes the slot's numbers into a record.
+func (s *slot) fill(f *schemas.ClientFeatures) {
+	w := &s.hop
+	f.LastEvent, f.FirstSeen = s.last, s.first
+	f.Requests, f.Mutations = w.requests, w.mutations
+	f.NoResponse = w.status[0]
+	f.Status2xx, f.Status3xx, f.Status4xx, f.Status5xx = w.status[2], w.status[3], w.status[4], w.status[5]
+	f.Unauthorized, f.Forbidden, f.NotFound = w.unauthorized, w.forbidden, w.notFound
+	f.LoginAttempts, f.LoginFailures = w.logins, w.loginFailures
+	f.ObjectAccesses, f.ObjectDenied, f.ObjectNew, f.ObjectSequential = w.objectAccesses, w.objectDenied, w.objectNew, w.objectSeq
+	f.WindowRoutes, f.WindowObjects = uint32(math.Round(w.routes.estimate())), uint32(math.Round(w.objects.estimate()))
+	f.ReqBytes, f.RespBytes = w.reqBytes, w.respBytes
+	f.DurationRatio = 0
+	if w.durations > 0 {
+		f.DurationRatio = w.durationRatio / float64(w.durations)
+	}
+	f.Decayed1m, f.Decayed15m, f.Decayed6h = s.decayed[0], s.decayed[1], s.decayed[2]
+	f.Bytes15m, f.Bytes6h = s.bytes[0], s.bytes[1]
+	f.DayRequests, f.DayObjectAccesses = s.requests, s.objectAccesses
+	f.DayLoginAttempts, f.DayLoginFailures = s.logins, s.loginFailures
+	f.DayRoutes, f.DayObjects = s.routes.estimate(), EstimateRegisters(s.objects[:])
+	f.DayLoginUsers, f.DayLoginSuccessUsers = EstimateRegisters(s.loginUsers[:]), s.loginSuccesses.estimate()
+	f.DayDevices, f.DayNetworks = s.devices.estimate(), s.networks.estimate()
+	f.DeviceChanges, f.NetworkChanges, f.Alternations = uint32(s.deviceChanges), uint32(s.networkChanges), uint32(s.alternations)
+	f.HoursActive = s.hours
+	f.Intervals, f.IntervalEntropy, f.IntervalLogSD, f.IntervalMean = s.intervals, 0, 0, 0
+	if n := float64(s.intervals); n > 0 {
+		mean := s.sumLog / n
+		f.IntervalEntropy = entropy(s.histogram[:])
+		f.IntervalLogSD = math.Sqrt(max(s.sumLogSq/n-mean*mean, 0))
+		f.IntervalMean = math.Exp(mean)
+	}
+}

@@ -1,0 +1,437 @@
+package features
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/weir-dev/weir/internal/slab"
+)
+
+// snapshotVersion rises with every change of what a snapshot holds.
+const snapshotVersion = 1
+
+// ErrSnapshot says that a snapshot cannot be read: torn, or of another version.
+var ErrSnapshot = errors.New("features snapshot")
+
+// codec walks a value in one order for both directions, so that what is written
+// and what is read cannot drift apart.
+type codec struct {
+	buf     []byte
+	reading bool
+	bad     bool
+}
+
+func (c *codec) take(n int) []byte {
+	if n < 0 || len(c.buf) < n {
+		c.bad = true
+		c.buf = nil
+		return nil
+	}
+	b := c.buf[:n]
+	c.buf = c.buf[n:]
+	return b
+}
+
+func (c *codec) u64(v *uint64) {
+	if !c.reading {
+		c.buf = binary.LittleEndian.AppendUint64(c.buf, *v)
+	} else if b := c.take(8); b != nil {
+		*v = binary.LittleEndian.Uint64(b)
+	}
+}
+
+func (c *codec) i64(v *int64) {
+	u := uint64(*v)
+	c.u64(&u)
+	*v = int64(u)
+}
+
+func (c *codec) f64(v *float64) {
+	u := math.Float64bits(*v)
+	c.u64(&u)
+	*v = math.Float64frombits(u)
+}
+
+// uv is for numbers that are mostly small.
+func uv[T uint8 | uint16 | uint32 | int32 | uint64 | bitmap64](c *codec, v *T) {
+	if !c.reading {
+		c.buf = binary.AppendUvarint(c.buf, uint64(*v))
+		return
+	}
+	u, n := binary.Uvarint(c.buf)
+	if n <= 0 {
+		c.take(-1)
+		return
+	}
+	c.buf = c.buf[n:]
+	*v = T(u)
+}
+
+// length writes or reads an element count; a read one is at most what the rest
+// of the buffer could hold.
+func (c *codec) length(n int) int {
+	u := uint64(n)
+	uv(c, &u)
+	if c.reading && u > uint64(len(c.buf)) {
+		c.take(-1)
+		return 0
+	}
+	return int(u)
+}
+
+func (c *codec) raw(b []byte) {
+	if !c.reading {
+		c.buf = append(c.buf, b...)
+		return
+	}
+	copy(b, c.take(len(b)))
+}
+
+func (c *codec) bytes(b *[]byte) {
+	n := c.length(len(*b))
+	if !c.reading {
+		c.buf = append(c.buf, *b...)
+		return
+	}
+	*b = append((*b)[:0], c.take(n)...)
+}
+
+func (c *codec) flag(v *bool) {
+	var u uint8
+	if *v {
+		u = 1
+	}
+	uv(c, &u)
+	*v = u != 0
+}
+
+func (s *slot) code(c *codec) {
+	c.i64(&s.first)
+	c.i64(&s.last)
+	c.i64(&s.day)
+	s.hop.code(c)
+	for i := range s.decayed {
+		c.f64(&s.decayed[i])
+	}
+	for i := range s.bytes {
+		c.f64(&s.bytes[i])
+	}
+	uv(c, &s.requests)
+	uv(c, &s.objectAccesses)
+	uv(c, &s.logins)
+	uv(c, &s.loginFailures)
+	uv(c, &s.hours)
+	for i := range s.routes {
+		uv(c, &s.routes[i])
+	}
+	c.sparse(s.objects[:])
+	c.sparse(s.loginUsers[:])
+	uv(c, &s.loginSuccesses)
+	uv(c, &s.devices)
+	uv(c, &s.networks)
+	for i := range s.usedObjects {
+		uv(c, &s.usedObjects[i])
+	}
+	uv(c, &s.deviceChanges)
+	uv(c, &s.networkChanges)
+	uv(c, &s.alternations)
+	uv(c, &s.lastDevice)
+	uv(c, &s.earlierDevice)
+	c.i64(&s.earlierDeviceSeen)
+	uv(c, &s.lastNetwork)
+	c.i64(&s.lastObject)
+	c.i64(&s.stride)
+	c.i64(&s.lastMutation)
+	uv(c, &s.intervals)
+	c.f64(&s.sumLog)
+	c.f64(&s.sumLogSq)
+	c.sparse(s.histogram[:])
+}
+
+// sparse writes a block of bytes as one zero byte where all are zero.
+func (c *codec) sparse(b []byte) {
+	any := false
+	for _, v := range b {
+		any = any || v != 0
+	}
+	c.flag(&any)
+	if any {
+		c.raw(b)
+	} else if c.reading {
+		clear(b)
+	}
+}
+
+func (w *window) code(c *codec) {
+	c.i64(&w.start)
+	for _, v := range []*uint32{
+		&w.requests, &w.mutations, &w.unauthorized, &w.forbidden, &w.notFound, &w.logins, &w.loginFailures,
+		&w.objectAccesses, &w.objectDenied, &w.objectNew, &w.objectSeq, &w.durations,
+	} {
+		uv(c, v)
+	}
+	for i := range w.status {
+		uv(c, &w.status[i])
+	}
+	uv(c, &w.routes)
+	for i := range w.objects {
+		uv(c, &w.objects[i])
+	}
+	uv(c, &w.reqBytes)
+	uv(c, &w.respBytes)
+	c.f64(&w.durationRatio)
+}
+
+func (o *observation) code(c *codec) {
+	c.i64(&o.time)
+	c.u64(&o.tie)
+	c.u64(&o.route)
+	c.u64(&o.object)
+	c.i64(&o.objectNum)
+	c.u64(&o.loginUser)
+	c.u64(&o.device)
+	c.u64(&o.network)
+	c.i64(&o.reqBytes)
+	c.i64(&o.respBytes)
+	c.i64(&o.duration)
+	c.f64(&o.norm)
+	status := int64(o.status)
+	c.i64(&status)
+	o.status = int32(status)
+	uv(c, &o.flags)
+}
+
+func (h *openHop) code(c *codec) {
+	c.i64(&h.start)
+	n := c.length(len(h.calls))
+	if c.reading {
+		h.calls = make([]observation, n)
+	}
+	for i := range h.calls {
+		h.calls[i].code(c)
+	}
+	uv(c, &h.folded)
+	uv(c, &h.notables)
+	uv(c, &h.seq)
+	h.newest.code(c)
+	for _, b := range []*[]byte{&h.ip, &h.ua, &h.ja4, &h.route, &h.land} {
+		c.bytes(b)
+	}
+	c.i64(&h.asn)
+	if !c.reading {
+		h.compactIDs()
+	}
+	n = c.length(len(h.ids))
+	if c.reading {
+		h.ids = make([]eventID, n)
+	}
+	for i := range h.ids {
+		id := &h.ids[i]
+		c.flag(&id.notable)
+		c.i64(&id.time)
+		uv(c, &id.from)
+		uv(c, &id.to)
+		if id.from < 0 || id.to < id.from {
+			c.take(-1)
+		}
+	}
+	c.bytes(&h.idText)
+	for _, id := range h.ids {
+		if int(id.to) > len(h.idText) {
+			c.take(-1)
+		}
+	}
+}
+
+func (oc *openClient) code(c *codec) {
+	c.u64(&oc.key.Hi)
+	c.u64(&oc.key.Lo)
+	c.bytes(&oc.tenant)
+	c.bytes(&oc.client)
+	c.bytes(&oc.api)
+	oc.base.code(c)
+	c.flag(&oc.stale)
+	n := c.length(len(oc.hops))
+	if c.reading {
+		oc.hops = make([]*openHop, n)
+		for i := range oc.hops {
+			oc.hops[i] = new(openHop)
+		}
+	}
+	for _, h := range oc.hops {
+		h.code(c)
+	}
+}
+
+func (ec *entityCell) code(c *codec) {
+	c.u64(&ec.key.key.Hi)
+	c.u64(&ec.key.key.Lo)
+	c.i64(&ec.key.hop)
+	uv(c, &ec.key.kind)
+	if int(ec.key.kind) >= len(entityTypes) {
+		c.take(-1)
+		ec.key.kind = 0
+	}
+	p := &ec.partial
+	p.EntityType = entityTypes[ec.key.kind]
+	for _, b := range []*[]byte{&p.Tenant, &p.Entity, &p.API, &p.Clients, &p.FailedClients, &p.LoginUsers} {
+		c.bytes(b)
+	}
+	c.i64(&p.WindowStart)
+	c.i64(&p.WindowEnd)
+	for _, v := range []*uint64{
+		&p.Requests, &p.Status2xx, &p.Status4xx, &p.Status5xx, &p.AuthDenied, &p.NotFound,
+		&p.LoginAttempts, &p.LoginFailures, &p.ReqBytes, &p.RespBytes,
+	} {
+		uv(c, v)
+	}
+	n := c.length(len(p.Latency))
+	if c.reading {
+		p.Latency = make([]uint32, n)
+	}
+	for i := range p.Latency {
+		uv(c, &p.Latency[i])
+	}
+}
+
+// AppendSnapshot appends one shard's state to dst. It changes nothing that any
+// output depends on.
+func (x *Extractor) AppendSnapshot(dst []byte, shardIndex int) []byte {
+	sh := x.shards[shardIndex]
+	sh.sweep()
+	c := &codec{buf: append(dst, snapshotVersion)}
+	c.i64(&x.newest)
+	c.i64(&x.closed)
+	c.i64(&x.marked)
+	c.length(sh.slots.Len())
+	sh.slots.All(func(k slab.Key, isProtected bool, s *clientState) bool {
+		c.u64(&k.Hi)
+		c.u64(&k.Lo)
+		c.flag(&isProtected)
+		s.slot.code(c)
+		return true
+	})
+	c.length(len(sh.open))
+	for _, oc := range sh.open {
+		oc.code(c)
+	}
+	c.length(len(sh.entities.cells))
+	for _, ec := range sh.entities.cells {
+		ec.code(c)
+	}
+	sh.residue.code(c)
+	return c.buf
+}
+
+func (t *residueTable) code(c *codec) {
+	n := 0
+	for s := range t.sets {
+		for w := range t.sets[s] {
+			if t.sets[s][w].loginFailures > 0 {
+				n++
+			}
+		}
+	}
+	n = c.length(n)
+	if c.reading {
+		for range n {
+			var at uint32
+			uv(c, &at)
+			if c.bad || int(at) >= len(t.sets)*residueWays {
+				c.take(-1)
+				return
+			}
+			t.sets[at/residueWays][at%residueWays].code(c)
+		}
+		return
+	}
+	for s := range t.sets {
+		for w := range t.sets[s] {
+			if e := &t.sets[s][w]; e.loginFailures > 0 {
+				at := uint32(s*residueWays + w)
+				uv(c, &at)
+				e.code(c)
+			}
+		}
+	}
+}
+
+func (e *residueEntry) code(c *codec) {
+	c.u64(&e.tag)
+	uv(c, &e.day)
+	uv(c, &e.requests)
+	uv(c, &e.logins)
+	uv(c, &e.loginFailures)
+}
+
+// RestoreSnapshot loads one shard into an Extractor of the same Config. Events
+// at offsets below resume are in it already: Apply leaves this shard alone for
+// them. Restore every shard before the first Apply. The error is ErrSnapshot.
+func (x *Extractor) RestoreSnapshot(shardIndex int, data []byte, resume int64) error {
+	if len(data) == 0 || data[0] != snapshotVersion {
+		return fmt.Errorf("%w: shard %d: want version %d", ErrSnapshot, shardIndex, snapshotVersion)
+	}
+	c := &codec{buf: data[1:], reading: true}
+	var newest, closed, marked int64
+	c.i64(&newest)
+	c.i64(&closed)
+	c.i64(&marked)
+	sh := newShard(x.cfg)
+	sh.resume = resume
+	for range c.length(0) {
+		var k slab.Key
+		var isProtected bool
+		c.u64(&k.Hi)
+		c.u64(&k.Lo)
+		c.flag(&isProtected)
+		var s slot
+		s.code(c)
+		if c.bad {
+			break
+		}
+		sh.slots.Put(k, nil).slot = s
+		if isProtected {
+			sh.slots.Promote(k)
+		}
+	}
+	for range c.length(0) {
+		oc := new(openClient)
+		oc.code(c)
+		if c.bad {
+			break
+		}
+		state := sh.slots.Peek(oc.key)
+		if state == nil || len(oc.hops) == 0 {
+			c.bad = true
+			break
+		}
+		state.open = oc
+		sh.open = append(sh.open, oc)
+	}
+	for range c.length(0) {
+		ec := new(entityCell)
+		ec.code(c)
+		if c.bad {
+			break
+		}
+		ec.partial.Source = x.cfg.Source
+		sh.entities.index[ec.key] = int32(len(sh.entities.cells))
+		sh.entities.cells = append(sh.entities.cells, ec)
+	}
+	sh.residue.code(c)
+	if c.bad || len(c.buf) > 0 {
+		return fmt.Errorf("%w: shard %d is torn", ErrSnapshot, shardIndex)
+	}
+	x.shards[shardIndex] = sh
+	// Time restarts where the oldest shard stands, and at the beginning while one
+	// is missing; the records that follow bring it forward again.
+	if x.restored == 0 || newest < x.oldest.newest {
+		x.oldest = progress{newest, closed, marked}
+	}
+	if x.restored++; x.restored == len(x.shards) {
+		x.progress = x.oldest
+	}
+	return nil
+}
