@@ -82,7 +82,8 @@ type ClientFeatures struct {
 	Alternations         uint32  // returns to an earlier device within 60 s: concurrency
 	HoursActive          uint32  // bit h set: active in hour h UTC today
 
-	// Intervals between state-changing calls (Mutations), today.
+	// Intervals of a second or more between state-changing calls (Mutations) to
+	// one route, today: the route whose intervals are the most regular.
 	Intervals       uint32  // number of intervals
 	IntervalEntropy float64 // Shannon entropy of the half-octave histogram, bits
 	IntervalLogSD   float64 // standard deviation of ln Δt

@@ -1,0 +1,67 @@
+package simulate
+
+var categories = []string{
+	"garden", "kitchen", "books", "shoes", "lighting", "toys", "cycling", "audio", "outdoor", "bath", "office", "pets",
+	"tools", "games", "watches", "coats", "music", "paint", "sport", "travel", "bags", "phones", "tea", "art",
+}
+
+func shopAPI() API {
+	return API{
+		Name: "shop", Version: "2", Host: "shop.example", Gateway: "nginx",
+		Sessions: true, Cookie: true, TokenTTL: 3600,
+		Objects: []Objects{
+			{Name: "product", Style: IDInt, Base: 100_000, Count: 20_000},
+			{Name: "order", Style: IDInt, Base: 5_000_000, PerUser: 12, Scatter: true},
+			{Name: "category", Style: IDWord, Count: uint64(len(categories)), Words: categories},
+			{Name: "account", Style: IDInt, Base: 2000, Count: 100_000},
+		},
+		Routes: []Route{
+			{Role: RoleLogin, Method: "POST", Path: "/api/login", Errors: []StatusShare{{400, .004}}, Request: LogNormal{84, .15}, Reply: LogNormal{420, .06}, Latency: LogNormal{95_000, .4}},
+			{Role: RoleRefresh, Method: "POST", Path: "/api/session/refresh", Errors: []StatusShare{{401, .008}}, Request: LogNormal{40, .05}, Reply: LogNormal{300, .05}, Latency: LogNormal{18_000, .4}},
+			{Role: RoleHealth, Method: "GET", Path: "/healthz", Reply: LogNormal{2, 0}, Latency: LogNormal{700, .3}},
+			{Role: RoleSummary, Method: "GET", Path: "/api/notifications", Errors: readErrors, Reply: LogNormal{650, .5}, Latency: LogNormal{14_000, .5}},
+			{Role: RoleCatalogue, Method: "GET", Path: "/api/catalogue", Query: "page={page}&size=24", Errors: publicRead, Reply: LogNormal{21_000, .3}, Latency: LogNormal{46_000, .5}},
+			{Role: RoleCategory, Method: "GET", Path: "/api/catalogue/{category}", Query: "page={page}", Errors: publicRead, Reply: LogNormal{19_000, .35}, Latency: LogNormal{44_000, .5}},
+			{Role: RoleSearch, Method: "GET", Path: "/api/search", Query: "q={words}&page={page}", Errors: []StatusShare{{400, .004}, {429, .001}}, Reply: LogNormal{15_000, .6}, Latency: LogNormal{120_000, .6}},
+			{Role: RoleProduct, Method: "GET", Path: "/api/products/{product}", Errors: publicRead, Reply: LogNormal{4200, .35}, Latency: LogNormal{19_000, .5}},
+			{Role: RoleReviews, Method: "GET", Path: "/api/products/{product}/reviews", Errors: publicRead, Reply: LogNormal{7600, .9}, Latency: LogNormal{28_000, .5}},
+			{Role: RoleSuggest, Method: "GET", Path: "/api/recommendations", Query: "product={product}", Errors: publicRead, Reply: LogNormal{3800, .25}, Latency: LogNormal{65_000, .5}},
+			{Role: RoleBasket, Method: "GET", Path: "/api/cart", Errors: readErrors, Reply: LogNormal{900, .6}, Latency: LogNormal{16_000, .4}},
+			{Role: RoleBasketAdd, Method: "POST", Path: "/api/cart/items", OK: 201, Errors: writeErrors, Request: LogNormal{58, .15}, Reply: LogNormal{960, .5}, Latency: LogNormal{26_000, .4}},
+			{Role: RoleBasketDrop, Method: "DELETE", Path: "/api/cart/items/{product}", OK: 204, Errors: writeErrors, Latency: LogNormal{21_000, .4}},
+			{Role: RoleSubmit, Method: "POST", Path: "/api/checkout", OK: 201, Errors: []StatusShare{{402, .03}, {400, .015}, {409, .01}, {401, .004}}, Request: LogNormal{980, .25}, Reply: LogNormal{640, .15}, Latency: LogNormal{620_000, .5}},
+			{Role: RoleVerify, Method: "POST", Path: "/api/gift-cards/check", Errors: []StatusShare{{404, .06}, {400, .02}}, Request: LogNormal{64, .08}, Reply: LogNormal{150, .08}, Latency: LogNormal{70_000, .4}},
+			{Role: RoleList, Method: "GET", Path: "/api/orders", Errors: readErrors, Reply: LogNormal{3100, .7}, Latency: LogNormal{39_000, .5}},
+			{Role: RoleItem, Method: "GET", Path: "/api/orders/{order}", Errors: itemErrors, Reply: LogNormal{1900, .4}, Latency: LogNormal{25_000, .45}},
+			{Role: RoleDownload, Method: "GET", Path: "/api/orders/{order}/invoice", Errors: itemErrors, Reply: LogNormal{64_000, .3}, Latency: LogNormal{180_000, .5}},
+			{Role: RoleParties, Method: "GET", Path: "/api/wishlist", Errors: readErrors, Reply: LogNormal{2400, .8}, Latency: LogNormal{20_000, .4}},
+			{Role: RoleAddParty, Method: "PUT", Path: "/api/wishlist/{product}", OK: 204, Errors: writeErrors, Request: LogNormal{2, 0}, Latency: LogNormal{22_000, .4}},
+			{Role: RoleAdminUsers, Method: "GET", Path: "/api/admin/customers", Query: "page={page}", Errors: refused, Reply: LogNormal{9000, .3}, Latency: LogNormal{9000, .4}},
+			{Role: RoleAdminAudit, Method: "GET", Path: "/api/admin/events", Query: "from={date}", Errors: refused, Reply: LogNormal{9000, .3}, Latency: LogNormal{9000, .4}},
+			{Role: RoleAdminExport, Method: "POST", Path: "/api/admin/exports", Errors: refused, Request: LogNormal{90, .2}, Reply: LogNormal{200, .2}, Latency: LogNormal{9000, .4}},
+			{Role: RoleAdminGrant, Method: "PUT", Path: "/api/admin/customers/{account}/credit", Errors: refused, Request: LogNormal{40, .2}, Reply: LogNormal{100, .2}, Latency: LogNormal{9000, .4}},
+		},
+		Pages: []Page{
+			{Name: "home", Calls: []Call{{Role: RoleCatalogue}, {Role: RoleSuggest, Chance: .7}},
+				Next: []Link{{"category", 4}, {"search", 4}, {"product", 3}, {"orders", .7}, {"wishlist", .4}, {"gift", .08}}},
+			{Name: "category", Calls: []Call{{Role: RoleCategory}},
+				Next: []Link{{"product", 6}, {"category", 3}, {"search", 1}, {"home", .5}}},
+			{Name: "search", Calls: []Call{{Role: RoleSearch}},
+				Next: []Link{{"product", 6}, {"search", 3}, {"category", 1}}},
+			{Name: "product", Calls: []Call{{Role: RoleProduct}, {Role: RoleReviews, Chance: .6}, {Role: RoleSuggest, Chance: .5}},
+				Next: []Link{{"product", 4}, {"search", 2}, {"category", 2}, {"basket", 1.4}, {"wish", .3}, {"home", .6}}},
+			{Name: "basket", Calls: []Call{{Role: RoleBasketAdd, Pause: true}, {Role: RoleBasket}, {Role: RoleBasketDrop, Chance: .08, Pause: true}},
+				Next: []Link{{"product", 3}, {"checkout", 2}, {"search", 2}, {"home", 1}}},
+			{Name: "checkout", Auth: true, Calls: []Call{{Role: RoleBasket}, {Role: RoleSubmit, Chance: .75, Pause: true}, {Role: RoleItem, Chance: .7}},
+				Next: []Link{{"orders", 2}, {"home", 1}}},
+			{Name: "orders", Auth: true, Calls: []Call{{Role: RoleList}, {Role: RoleItem, Chance: .7, Pause: true}, {Role: RoleDownload, Chance: .12, Pause: true}},
+				Next: []Link{{"home", 2}, {"orders", 1}, {"product", 1}}},
+			{Name: "wishlist", Auth: true, Calls: []Call{{Role: RoleParties}},
+				Next: []Link{{"product", 4}, {"home", 1}}},
+			{Name: "wish", Auth: true, Calls: []Call{{Role: RoleAddParty, Pause: true}},
+				Next: []Link{{"product", 3}, {"wishlist", 1}}},
+			{Name: "gift", Auth: true, Calls: []Call{{Role: RoleVerify, Pause: true}, {Role: RoleVerify, Chance: .15, Pause: true}},
+				Next: []Link{{"home", 2}, {"orders", 1}}},
+		},
+	}
+}
