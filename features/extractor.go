@@ -18,6 +18,8 @@ type Config struct {
 	Source   int32 // number of the events partition, stamped on aggregates
 	Seed     Seed
 	Routes   *RouteTable // nil: typed segments only
+	// FinalOnly emits no early records: for input that nobody waits for.
+	FinalOnly bool
 }
 
 // DefaultConfig is a hop of 10 s, 2 s of lateness, and room for 125,000 clients.

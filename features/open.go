@@ -101,7 +101,7 @@ func (x *Extractor) observe(sh *shard, key slab.Key, e *schemas.Event, o *observ
 		n := max(state.slot.loginFailures, h.notables)
 		due = due || n > 1 && (n <= everyFailure || bits.OnesCount32(n) == 1)
 	}
-	if due && last {
+	if due && last && !x.cfg.FinalOnly {
 		if c.stale {
 			c.rebuild(&state.slot, x.cfg.Hop)
 		}

@@ -106,13 +106,13 @@ func EstimateRegisters(registers []byte) float64 {
 	return estimate
 }
 
-// intervalBins is the number of half-octaves of the interval histogram: from
-// 62.5 ms to 68 minutes; shorter and longer intervals share the end bins.
-const intervalBins = 32
+// intervalBins is the number of half-octaves of the interval histogram: from one
+// second to two hours and a quarter; longer intervals share the last bin.
+const intervalBins = 26
 
 // intervalBin is the half-octave of an interval in microseconds.
 func intervalBin(us int64) int {
-	octave := 2 * math.Log2(float64(us)/62500)
+	octave := 2 * math.Log2(float64(us)/second)
 	return int(min(max(octave, 0), intervalBins-1))
 }
 

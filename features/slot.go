@@ -28,18 +28,18 @@ type slot struct {
 
 	// decayed[i] and bytes[i] hold exponentially decayed sums as of last, with
 	// decayConstants[i] (bytes: the last two of them).
-	decayed [3]float64
-	bytes   [2]float64
+	decayed [3]float32
+	bytes   [2]float32
 
 	// Since 00:00 UTC.
 	requests, objectAccesses, logins, loginFailures uint32
 	hours                                           uint32
 	routes                                          bitmap256
 	objects                                         [64]byte // HyperLogLog registers
-	loginUsers                                      [64]byte
+	loginUsers                                      bitmap256
 	loginSuccesses                                  bitmap64
 	devices, networks                               bitmap64
-	usedObjects                                     [8]uint64 // Bloom filter of object ids, 2 hashes
+	usedObjects                                     [4]uint64 // Bloom filter of object ids, 2 hashes
 	deviceChanges, networkChanges, alternations     uint16
 
 	lastDevice, earlierDevice uint64
@@ -47,12 +47,18 @@ type slot struct {
 	lastNetwork               uint64
 	lastObject, stride        int64
 
-	// Intervals between mutations today.
-	lastMutation int64
-	intervals    uint32
-	sumLog       float64
-	sumLogSq     float64
-	histogram    [intervalBins]uint8
+	// Intervals between mutations today, by route: the routes called last.
+	tracks [2]track
+}
+
+// track follows the intervals between a client's calls to one route.
+type track struct {
+	route     uint64
+	last      int64 // µs
+	intervals uint32
+	sumLog    float32
+	sumLogSq  float32
+	histogram [intervalBins]uint8
 }
 
 // window holds the counts of one hop.
@@ -98,18 +104,17 @@ func (s *slot) apply(o *observation, hop int64) {
 func (s *slot) newDay(d int64) {
 	s.day = d
 	s.requests, s.objectAccesses, s.logins, s.loginFailures, s.hours = 0, 0, 0, 0, 0
-	s.routes, s.objects, s.loginUsers = bitmap256{}, [64]byte{}, [64]byte{}
+	s.routes, s.objects, s.loginUsers = bitmap256{}, [64]byte{}, bitmap256{}
 	s.loginSuccesses, s.devices, s.networks = 0, 0, 0
-	s.usedObjects = [8]uint64{}
+	s.usedObjects = [4]uint64{}
 	s.deviceChanges, s.networkChanges, s.alternations = 0, 0, 0
-	s.lastMutation, s.intervals, s.sumLog, s.sumLogSq = 0, 0, 0, 0
-	s.histogram = [intervalBins]uint8{}
+	s.tracks = [2]track{}
 }
 
 func (s *slot) decay(o *observation) {
 	if elapsed := float64(o.time - s.last); s.last != 0 && elapsed > 0 {
 		for i, tau := range decayConstants {
-			f := math.Exp(-elapsed / tau)
+			f := float32(math.Exp(-elapsed / tau))
 			s.decayed[i] *= f
 			if i > 0 {
 				s.bytes[i-1] *= f
@@ -120,8 +125,8 @@ func (s *slot) decay(o *observation) {
 		s.decayed[i]++
 	}
 	if o.respBytes > 0 {
-		s.bytes[0] += float64(o.respBytes)
-		s.bytes[1] += float64(o.respBytes)
+		s.bytes[0] += float32(o.respBytes)
+		s.bytes[1] += float32(o.respBytes)
 	}
 }
 
@@ -156,7 +161,7 @@ func (s *slot) count(o *observation) {
 			s.loginSuccesses.add(o.loginUser)
 		}
 		if o.loginUser != 0 {
-			AddRegister(s.loginUsers[:], o.loginUser)
+			s.loginUsers.add(o.loginUser)
 		}
 	}
 	w.routes.add(o.route)
@@ -204,7 +209,7 @@ func (s *slot) object(o *observation) {
 	if o.flags&(isDenied|isMissing) != 0 {
 		w.objectDenied++
 	}
-	a, b := o.object>>55, o.object>>46&511
+	a, b := o.object>>56, o.object>>48&255
 	used := s.usedObjects[a/64]>>(a%64)&1 == 1 && s.usedObjects[b/64]>>(b%64)&1 == 1
 	if !used {
 		w.objectNew++
@@ -223,21 +228,55 @@ func (s *slot) object(o *observation) {
 	}
 }
 
+// minInterval is the shortest interval that counts, µs: closer calls are one
+// burst, which the rates show.
+const minInterval = second
+
+// interval records the time since the last call to the same route, on the route
+// least recently called if it is none of those followed.
 func (s *slot) interval(o *observation) {
-	if dt := o.time - s.lastMutation; s.lastMutation != 0 && dt > 0 {
-		ln := math.Log(float64(dt) / second)
-		s.intervals++
-		s.sumLog += ln
-		s.sumLogSq += ln * ln
-		bin := &s.histogram[intervalBin(dt)]
+	t := &s.tracks[0]
+	for i := range s.tracks {
+		if s.tracks[i].route == o.route {
+			t = &s.tracks[i]
+			break
+		}
+		if s.tracks[i].last < t.last {
+			t = &s.tracks[i]
+		}
+	}
+	if t.route != o.route {
+		*t = track{route: o.route}
+	}
+	if dt := o.time - t.last; t.last != 0 && dt >= minInterval {
+		ln := float32(math.Log(float64(dt) / second))
+		t.intervals++
+		t.sumLog += ln
+		t.sumLogSq += ln * ln
+		bin := &t.histogram[intervalBin(dt)]
 		if *bin == math.MaxUint8 {
-			for i := range s.histogram {
-				s.histogram[i] /= 2
+			for i := range t.histogram {
+				t.histogram[i] /= 2
 			}
 		}
 		*bin++
 	}
-	s.lastMutation = o.time
+	t.last = o.time
+}
+
+// regularest is the track whose intervals stand out most: the highest
+// regularity, the bits that its entropy saves over regularityBits an interval.
+func (s *slot) regularest() (*track, float64) {
+	const regularityBits = 3
+	best, bits, gain := &s.tracks[0], 0.0, math.Inf(-1)
+	for i := range s.tracks {
+		t := &s.tracks[i]
+		h := entropy(t.histogram[:])
+		if g := float64(t.intervals) * (regularityBits - h); g > gain {
+			best, bits, gain = t, h, g
+		}
+	}
+	return best, bits
 }
 
 func saturate(n uint16) uint16 {
@@ -263,20 +302,21 @@ func (s *slot) fill(f *schemas.ClientFeatures) {
 	if w.durations > 0 {
 		f.DurationRatio = w.durationRatio / float64(w.durations)
 	}
-	f.Decayed1m, f.Decayed15m, f.Decayed6h = s.decayed[0], s.decayed[1], s.decayed[2]
-	f.Bytes15m, f.Bytes6h = s.bytes[0], s.bytes[1]
+	f.Decayed1m, f.Decayed15m, f.Decayed6h = float64(s.decayed[0]), float64(s.decayed[1]), float64(s.decayed[2])
+	f.Bytes15m, f.Bytes6h = float64(s.bytes[0]), float64(s.bytes[1])
 	f.DayRequests, f.DayObjectAccesses = s.requests, s.objectAccesses
 	f.DayLoginAttempts, f.DayLoginFailures = s.logins, s.loginFailures
 	f.DayRoutes, f.DayObjects = s.routes.estimate(), EstimateRegisters(s.objects[:])
-	f.DayLoginUsers, f.DayLoginSuccessUsers = EstimateRegisters(s.loginUsers[:]), s.loginSuccesses.estimate()
+	f.DayLoginUsers, f.DayLoginSuccessUsers = s.loginUsers.estimate(), s.loginSuccesses.estimate()
 	f.DayDevices, f.DayNetworks = s.devices.estimate(), s.networks.estimate()
 	f.DeviceChanges, f.NetworkChanges, f.Alternations = uint32(s.deviceChanges), uint32(s.networkChanges), uint32(s.alternations)
 	f.HoursActive = s.hours
-	f.Intervals, f.IntervalEntropy, f.IntervalLogSD, f.IntervalMean = s.intervals, 0, 0, 0
-	if n := float64(s.intervals); n > 0 {
-		mean := s.sumLog / n
-		f.IntervalEntropy = entropy(s.histogram[:])
-		f.IntervalLogSD = math.Sqrt(max(s.sumLogSq/n-mean*mean, 0))
+	t, bits := s.regularest()
+	f.Intervals, f.IntervalEntropy, f.IntervalLogSD, f.IntervalMean = t.intervals, 0, 0, 0
+	if n := float64(t.intervals); n > 0 {
+		mean := float64(t.sumLog) / n
+		f.IntervalEntropy = bits
+		f.IntervalLogSD = math.Sqrt(max(float64(t.sumLogSq)/n-mean*mean, 0))
 		f.IntervalMean = math.Exp(mean)
 	}
 }

@@ -54,6 +54,12 @@ func (c *codec) f64(v *float64) {
 	*v = math.Float64frombits(u)
 }
 
+func (c *codec) f32(v *float32) {
+	u := math.Float32bits(*v)
+	uv(c, &u)
+	*v = math.Float32frombits(u)
+}
+
 // uv is for numbers that are mostly small.
 func uv[T uint8 | uint16 | uint32 | int32 | uint64 | bitmap64](c *codec, v *T) {
 	if !c.reading {
@@ -113,10 +119,10 @@ func (s *slot) code(c *codec) {
 	c.i64(&s.day)
 	s.hop.code(c)
 	for i := range s.decayed {
-		c.f64(&s.decayed[i])
+		c.f32(&s.decayed[i])
 	}
 	for i := range s.bytes {
-		c.f64(&s.bytes[i])
+		c.f32(&s.bytes[i])
 	}
 	uv(c, &s.requests)
 	uv(c, &s.objectAccesses)
@@ -127,7 +133,9 @@ func (s *slot) code(c *codec) {
 		uv(c, &s.routes[i])
 	}
 	c.sparse(s.objects[:])
-	c.sparse(s.loginUsers[:])
+	for i := range s.loginUsers {
+		uv(c, &s.loginUsers[i])
+	}
 	uv(c, &s.loginSuccesses)
 	uv(c, &s.devices)
 	uv(c, &s.networks)
@@ -143,11 +151,20 @@ func (s *slot) code(c *codec) {
 	uv(c, &s.lastNetwork)
 	c.i64(&s.lastObject)
 	c.i64(&s.stride)
-	c.i64(&s.lastMutation)
-	uv(c, &s.intervals)
-	c.f64(&s.sumLog)
-	c.f64(&s.sumLogSq)
-	c.sparse(s.histogram[:])
+	for i := range s.tracks {
+		t := &s.tracks[i]
+		used := t.route != 0
+		c.flag(&used)
+		if !used {
+			continue
+		}
+		c.u64(&t.route)
+		c.i64(&t.last)
+		uv(c, &t.intervals)
+		c.f32(&t.sumLog)
+		c.f32(&t.sumLogSq)
+		c.sparse(t.histogram[:])
+	}
 }
 
 // sparse writes a block of bytes as one zero byte where all are zero.
