@@ -121,6 +121,7 @@ type Features struct {
 type Extract struct {
 	CommitInterval   time.Duration `yaml:"commit_interval" default:"15ms" doc:"Longest time between commits while events arrive. Shorter: verdicts sooner, more work per event."`
 	SnapshotInterval time.Duration `yaml:"snapshot_interval" default:"30s" doc:"Time in which the whole state is written once. Shorter: faster recovery, more bytes."`
+	TickInterval     time.Duration `yaml:"tick_interval" default:"1s" doc:"How long a partition must be idle until the clock closes its windows. 0: never, for events that are not live."`
 }
 
 // Score is the decision policy. The alphas are false-decision rates per benign
@@ -134,6 +135,7 @@ type Score struct {
 	MaxBlockTTL    time.Duration `yaml:"max_block_ttl" default:"24h" doc:"Longest a repeated block lasts."`
 	Shadow         bool          `yaml:"shadow" default:"false" doc:"Decide and report, enforce nothing."`
 	ShadowAPIs     []string      `yaml:"shadow_apis" doc:"APIs in shadow mode."`
+	Janitor        bool          `yaml:"janitor" default:"true" doc:"Remove entries from the blocklist topic once they have expired by the clock. False: for events that are not live."`
 }
 
 // Ingest says how events are taken in.

@@ -211,6 +211,9 @@ func (k *checker) pace() {
 			k.fail(key, "want more than 0, got %s", formatDuration(d))
 		}
 	}
+	if d := c.Extract.TickInterval; d < 0 {
+		k.fail("extract.tick_interval", "want 0 or more, got %s", formatDuration(d))
+	}
 	if hop := c.Features.Hop; hop > 0 && (24*time.Hour)%hop != 0 {
 		k.fail("features.hop", "a day must be a whole number of hops, got %s", formatDuration(hop))
 	}

@@ -38,6 +38,7 @@ const (
 	isDenied  // 401, 403
 	isMissing // 404, 410
 	hasObjectNum
+	isStatic
 )
 
 // notable tells whether a call is evidence that should be judged at once.
@@ -119,6 +120,28 @@ func isSafeMethod(m []byte) bool {
 	return false
 }
 
+// staticSuffixes end the paths of what pages bring along. A page load asks for
+// dozens of them at once, and for icons that do not exist; neither says anything
+// of how a client uses an API.
+var staticSuffixes = [][]byte{
+	[]byte(".css"), []byte(".js"), []byte(".map"), []byte(".png"), []byte(".jpg"), []byte(".jpeg"), []byte(".gif"),
+	[]byte(".ico"), []byte(".svg"), []byte(".webp"), []byte(".woff"), []byte(".woff2"), []byte(".ttf"), []byte(".eot"),
+}
+
+// isStaticPath tells whether a path names a static resource of a page.
+func isStaticPath(path []byte) bool {
+	i := bytes.LastIndexByte(path, '.')
+	if i < 0 || len(path)-i > 6 {
+		return false
+	}
+	for _, s := range staticSuffixes {
+		if bytes.EqualFold(path[i:], s) {
+			return true
+		}
+	}
+	return false
+}
+
 // observe derives the observation of an event at event time t. Template is the
 // call's route, objects the path values it leaves open.
 func observe(e *schemas.Event, t int64, call *routeCall) observation {
@@ -132,6 +155,10 @@ func observe(e *schemas.Event, t int64, call *routeCall) observation {
 	}
 	if !isSafeMethod(e.Method) {
 		o.flags |= isMutation
+	}
+	if o.flags&isMutation == 0 && isStaticPath(e.Path) {
+		o.flags |= isStatic
+		return o
 	}
 	switch e.Status {
 	case 401, 403:

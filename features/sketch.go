@@ -106,18 +106,33 @@ func EstimateRegisters(registers []byte) float64 {
 	return estimate
 }
 
-// intervalBins is the number of half-octaves of the interval histogram: from one
-// second to two hours and a quarter; longer intervals share the last bin.
-const intervalBins = 26
+// intervalBins is the number of quarter-octaves of the interval histogram: from
+// one second to two hours and a quarter; longer intervals share the last bin.
+const intervalBins = 52
 
-// intervalBin is the half-octave of an interval in microseconds.
+// intervalBin is the quarter-octave of an interval in microseconds.
 func intervalBin(us int64) int {
-	octave := 2 * math.Log2(float64(us)/second)
-	return int(min(max(octave, 0), intervalBins-1))
+	quarter := 4 * math.Log2(float64(us)/second)
+	return int(min(max(quarter, 0), intervalBins-1))
+}
+
+// intervalEntropy is the entropy of an interval histogram over half-octaves, in
+// bits, on the better of the two grids that quarter-octaves can be paired to: a
+// regular beat must not look irregular because it lies on a bin's edge.
+func intervalEntropy(hist *[intervalBins]uint8) float64 {
+	best := math.Inf(1)
+	for shift := range 2 {
+		var pairs [intervalBins/2 + 1]uint16
+		for i, n := range hist {
+			pairs[(i+shift)/2] += uint16(n)
+		}
+		best = min(best, entropy(pairs[:]))
+	}
+	return best
 }
 
 // entropy is the Shannon entropy of a histogram in bits.
-func entropy(hist []uint8) float64 {
+func entropy(hist []uint16) float64 {
 	total := 0
 	for _, n := range hist {
 		total += int(n)

@@ -88,6 +88,10 @@ func (s *slot) apply(o *observation, hop int64) {
 	if d := o.time / day; d != s.day {
 		s.newDay(d)
 	}
+	if o.flags&isStatic != 0 {
+		s.last = o.time
+		return
+	}
 	s.decay(o)
 	s.count(o)
 	s.identity(o)
@@ -271,7 +275,7 @@ func (s *slot) regularest() (*track, float64) {
 	best, bits, gain := &s.tracks[0], 0.0, math.Inf(-1)
 	for i := range s.tracks {
 		t := &s.tracks[i]
-		h := entropy(t.histogram[:])
+		h := intervalEntropy(&t.histogram)
 		if g := float64(t.intervals) * (regularityBits - h); g > gain {
 			best, bits, gain = t, h, g
 		}

@@ -197,9 +197,9 @@ func (b *Blocklist) Sweep() (freed int) {
 		defer b.mu.Unlock()
 		// No writer without b.mu, hence no lock of the shard for reading it.
 		var expired []packed
-		for i, tag := range sh.entries.tags {
-			if tag != 0 && sh.entries.slots[i].expires() <= now {
-				expired = append(expired, sh.entries.slots[i])
+		for _, slot := range sh.entries.slots {
+			if slot.tag != 0 && slot.p.expires() <= now {
+				expired = append(expired, slot.p)
 			}
 		}
 		for _, p := range expired {

@@ -43,7 +43,7 @@ type table struct {
 type shard struct {
 	mu      sync.RWMutex // covers entries against readers
 	entries flat
-	_       [48]byte // two cache lines, so that neighbours do not contend
+	_       [72]byte // two cache lines, so that neighbours do not contend
 }
 
 func newStore() *store { return &store{seed: maphash.MakeSeed()} }

@@ -81,8 +81,8 @@ func TestFlatGivesMemoryBack(t *testing.T) {
 	for i := range n {
 		f.remove(tagOf(uint64(i)*2654435761), []byte(fmt.Sprint(i)))
 	}
-	if f.n != 0 || len(f.tags) > 1024 {
-		t.Errorf("%d entries in %d slots after removing all", f.n, len(f.tags))
+	if f.n != 0 || len(f.slots) > 1024 {
+		t.Errorf("%d entries in %d slots after removing all", f.n, len(f.slots))
 	}
 }
 

@@ -29,11 +29,6 @@ type Service struct {
 	reg   *prometheus.Registry
 	model *scoring.Model
 
-	// Ticks keeps event time moving in idle partitions by the wall clock. On by
-	// default; traffic that is not live must be played without.
-	Ticks bool
-	// Janitor removes entries that have expired by the wall clock. On by default.
-	Janitor bool
 	// Brokers are the seed brokers, known once Started is closed.
 	Brokers []string
 	// Started is closed when the broker is reachable and the topics exist.
@@ -54,7 +49,6 @@ func NewService(cfg *config.Config, log *slog.Logger) (*Service, error) {
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return &Service{
 		cfg: cfg, log: log, reg: reg, model: model,
-		Ticks: true, Janitor: true,
 		Started: make(chan struct{}), ready: map[string]bool{},
 	}, nil
 }
@@ -118,18 +112,18 @@ func (s *Service) parts(role string, opts []kgo.Opt) []part {
 		return []part{{role, func(ctx context.Context) error { return s.ingest(ctx, opts) }}}
 	case config.RoleExtract:
 		parts := []part{{role, func(ctx context.Context) error { return stream.Run(ctx, s.extractStream(opts)) }}}
-		if s.Ticks {
+		if s.cfg.Extract.TickInterval > 0 {
 			parts = append(parts, part{"ticker", func(ctx context.Context) error {
 				s.setReady("ticker", true)
 				return stream.RunTicker(ctx, stream.TickerConfig{
-					Opts: opts, Topic: s.topics().Events, Logger: s.log, Registerer: s.reg,
+					Opts: opts, Topic: s.topics().Events, Interval: s.cfg.Extract.TickInterval, Logger: s.log, Registerer: s.reg,
 				})
 			}})
 		}
 		return parts
 	case config.RoleScore:
 		parts := []part{{role, func(ctx context.Context) error { return stream.Run(ctx, s.scoreStream(opts)) }}}
-		if s.Janitor {
+		if s.cfg.Score.Janitor {
 			parts = append(parts, part{"janitor", func(ctx context.Context) error { return s.janitor(ctx, opts) }})
 		}
 		return parts

@@ -31,7 +31,8 @@ type ClientFeatures struct {
 	TopRoute  []byte   // "METHOD template" of the newest event of the window
 	EventIDs  [][]byte // up to 10 of the window's events, notable failures first
 
-	// Counts of this window.
+	// Counts of this window. Static resources of pages (style sheets, scripts,
+	// images, fonts) are left out of all numbers.
 	Requests     uint32
 	Mutations    uint32 // methods other than GET, HEAD, OPTIONS, TRACE
 	Status2xx    uint32

@@ -26,9 +26,10 @@ type Calibration struct {
 // Tail is a survival curve: evidence X[i] or more was reached with probability
 // exp(-Y[i]) by benign client-days. Between knots it is linear in (x, -ln p).
 //
-// Beyond the last knot an e-process goes on as e^-x, which Ville's inequality
-// promises. Other statistics go on as a Pareto tail with the index of the last
-// knots, and never lighter than e^-x.
+// Beyond the last knot it is a Pareto tail with the index of the last knots, and
+// never lighter than e^-x. An e-process is nowhere believed beyond e^-x, which is
+// what Ville's inequality promises of it: benign clients of an API that nobody
+// has seen yet may be refused more often than those that made the curve.
 type Tail struct {
 	X []float64 `json:"x"`
 	Y []float64 `json:"y"`
@@ -47,7 +48,7 @@ var eProcesses = [NumChannels]bool{ChannelOutcome: true, ChannelSequence: true, 
 // NewCalibration makes the layer from client-days of benign traffic, each the
 // maxima of its channels. The tails are fitted to fitting, the conformal layer
 // to held: the two must not share a client.
-func NewCalibration(fitting, held [][NumChannels]float64) *Calibration {
+func NewCalibration(fitting, held []Scores) *Calibration {
 	c := &Calibration{N: len(held)}
 	for k := range c.Tails {
 		maxima := make([]float64, len(fitting))
@@ -57,7 +58,7 @@ func NewCalibration(fitting, held [][NumChannels]float64) *Calibration {
 		c.Tails[k] = newTail(maxima)
 		c.Tails[k].Ville = eProcesses[k]
 	}
-	var parts [NumChannels]float64
+	var parts Scores
 	for i := range held {
 		c.Top = append(c.Top, c.combine(&held[i], &parts))
 	}
@@ -96,21 +97,27 @@ func newTail(maxima []float64) Tail {
 
 // evidence is -ln of the probability that a benign client-day reaches x.
 func (t *Tail) evidence(x float64) float64 {
+	if t.Ville && len(t.X) == 0 {
+		return max(x, 0)
+	}
+	e := t.curve(x)
+	if t.Ville {
+		return min(e, max(x, 0))
+	}
+	return e
+}
+
+func (t *Tail) curve(x float64) float64 {
 	n := len(t.X)
-	if x <= 0 {
+	switch {
+	case x <= 0:
 		return 0
-	}
-	if n == 0 {
-		return x
-	}
-	if x <= t.X[0] {
-		if t.X[0] <= 0 {
-			return 0
-		}
+	case n == 0:
+		return math.Log1p(x)
+	case x <= t.X[0]:
 		return t.Y[0] * x / t.X[0]
 	}
-	i := sort.SearchFloat64s(t.X, x)
-	if i < n {
+	if i := sort.SearchFloat64s(t.X, x); i < n {
 		return t.Y[i-1] + (t.Y[i]-t.Y[i-1])*(x-t.X[i-1])/(t.X[i]-t.X[i-1])
 	}
 	last, beyond := t.X[n-1], x-t.X[n-1]
@@ -122,7 +129,7 @@ func (t *Tail) evidence(x float64) float64 {
 		j++
 	}
 	if j == n-1 {
-		return t.Y[n-1] + min(beyond, math.Log1p(beyond))
+		return t.Y[n-1] + math.Log1p(beyond)
 	}
 	index := (t.Y[n-1] - t.Y[j]) / math.Log(last/t.X[j])
 	return t.Y[n-1] + min(beyond, index*math.Log(x/last))
@@ -170,7 +177,7 @@ var logChannels = math.Log(NumChannels)
 
 // combine is the weighted minimum of the channels' tail p-values, as evidence:
 // max over channels of (-ln p + ln w). Weights sum to 1; they are even.
-func (c *Calibration) combine(peaks *[NumChannels]float64, out *[NumChannels]float64) float64 {
+func (c *Calibration) combine(peaks *Scores, out *Scores) float64 {
 	best := 0.0
 	for i := range peaks {
 		out[i] = c.Tails[i].evidence(peaks[i])

@@ -34,6 +34,10 @@ func nameAttack(leader int, f *schemas.ClientFeatures, c *Context, ev *Evidence)
 	case ChannelSequence, ChannelObjectDenied:
 		return schemas.AttackObjectEnumeration
 	case ChannelObjects:
+		if ev.ObjectDenied*20 > ev.ObjectTrials {
+			// Some of what it names is not its own.
+			return schemas.AttackObjectEnumeration
+		}
 		return schemas.AttackScraping
 	case ChannelTiming:
 		return schemas.AttackIntervalAbuse

@@ -21,6 +21,9 @@ const (
 	NumChannels
 )
 
+// Scores are the statistics of one window, by channel, in nats.
+type Scores [NumChannels]float64
+
 // Kinds of outcomes that FamilyOutcome counts apart.
 const (
 	outcomeLogin = iota
@@ -32,9 +35,7 @@ const (
 // Evidence is what is remembered of one client on one API: fixed size, no
 // pointers, a pure fold of its final windows.
 type Evidence struct {
-	Day   int64                // days since 1970 of the newest window
-	Score [NumChannels]float64 // each channel's statistic as it stands, nats
-	Peak  [NumChannels]float64 // its maximum today
+	Day int64 // days since 1970 of the newest window
 
 	// Trials and failures per outcome; halved at midnight, so that an attack of
 	// a few attempts a day still adds up.
@@ -106,7 +107,6 @@ func (ev *Evidence) newDay(day int64) {
 		ev.ObjectTrials, ev.ObjectDenied = ev.ObjectTrials/2, ev.ObjectDenied/2
 	}
 	ev.Day = day
-	ev.Score, ev.Peak = [NumChannels]float64{}, [NumChannels]float64{}
 	ev.CUSUM = [2]float64{}
 }
 
@@ -129,7 +129,7 @@ func (ev *Evidence) append(b []byte) []byte {
 	return append(b, byte(ev.Blocked), ev.Repeats)
 }
 
-const numEvidenceFloats = 2*NumChannels + 2*numOutcomes + 4 + 2 + 4*3
+const numEvidenceFloats = 2*numOutcomes + 4 + 2 + 4*3
 
 // evidenceBytes is the length of an encoded Evidence.
 const evidenceBytes = 8*(5+numEvidenceFloats) + 4
@@ -137,10 +137,6 @@ const evidenceBytes = 8*(5+numEvidenceFloats) + 4
 func (ev *Evidence) floats() (f [numEvidenceFloats]*float64) {
 	i := 0
 	put := func(p *float64) { f[i] = p; i++ }
-	for k := range ev.Score {
-		put(&ev.Score[k])
-		put(&ev.Peak[k])
-	}
 	for k := range ev.Trials {
 		put(&ev.Trials[k])
 		put(&ev.Failures[k])

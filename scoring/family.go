@@ -29,7 +29,7 @@ func (c *Context) baselineName(self float64) (string, int) {
 // Family is one kind of evidence: features in, a statistic in nats out.
 //
 // Fold adds a window to the client's evidence and leaves the statistics of the
-// family's Channels in Score; it is called on a copy for windows that are still open. Learn
+// family's Channels in scores; it is called on a copy for windows that are still open. Learn
 // updates the client's own baselines, once per closed window; trust in [0, 1]
 // says how far the window may be believed benign. Explain appends the numbers
 // behind the statistic, strongest first, with Contribution left to the caller;
@@ -37,7 +37,7 @@ func (c *Context) baselineName(self float64) (string, int) {
 type Family interface {
 	Name() string
 	Channels() []int
-	Fold(f *schemas.ClientFeatures, c *Context, ev *Evidence)
+	Fold(f *schemas.ClientFeatures, c *Context, ev *Evidence, scores *Scores)
 	Learn(f *schemas.ClientFeatures, ev *Evidence, trust float64)
 	Explain(f *schemas.ClientFeatures, c *Context, ev *Evidence, out []schemas.FeatureExplanation) []schemas.FeatureExplanation
 }

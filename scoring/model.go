@@ -25,6 +25,11 @@ var ErrModel = errors.New("model")
 // Pooled names the stratum that holds every client type.
 const Pooled = "*"
 
+// PooledPeople names the calibration layer of every client type but consumers:
+// programs with an application's credentials, whose nightly batches would set
+// the thresholds of everybody else.
+const PooledPeople = "people"
+
 // Model is what scoring knows: how clients of each type behave on each API, and
 // how high the evidence of benign clients climbs in a day. It is immutable once
 // loaded, and shared by all scorers of a process.

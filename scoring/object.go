@@ -1,7 +1,6 @@
 package scoring
 
 import (
-
 	"github.com/weir-dev/weir/schemas"
 )
 
@@ -37,7 +36,7 @@ func (object) denied(c *Context, ev *Evidence) float64 {
 	return logBernoulliEvidence(ev.ObjectTrials, ev.ObjectDenied, objectDeniedBound(c.Behaviour))
 }
 
-func (o object) Fold(f *schemas.ClientFeatures, c *Context, ev *Evidence) {
+func (o object) Fold(f *schemas.ClientFeatures, c *Context, ev *Evidence, scores *Scores) {
 	if f.ObjectAccesses > 0 {
 		// Only ids that are new to the client are steps of a walk.
 		ev.Steps += float64(min(f.ObjectNew, f.ObjectAccesses))
@@ -46,9 +45,9 @@ func (o object) Fold(f *schemas.ClientFeatures, c *Context, ev *Evidence) {
 		ev.ObjectDenied += float64(f.ObjectDenied)
 		accumulate(&ev.CUSUM[1], o.distinct(f, c, ev))
 	}
-	ev.Score[ChannelObjects] = ev.CUSUM[1]
-	ev.Score[ChannelSequence] = max(0, o.sequence(c, ev))
-	ev.Score[ChannelObjectDenied] = max(0, o.denied(c, ev))
+	scores[ChannelObjects] = ev.CUSUM[1]
+	scores[ChannelSequence] = max(0, o.sequence(c, ev))
+	scores[ChannelObjectDenied] = max(0, o.denied(c, ev))
 }
 
 func (object) Learn(f *schemas.ClientFeatures, ev *Evidence, trust float64) {

@@ -38,7 +38,7 @@ func outcomeBounds(b *Behaviour) [numOutcomes]float64 {
 	return [numOutcomes]float64{b.LoginFailure, b.Denied, b.Missing}
 }
 
-func (outcome) Fold(f *schemas.ClientFeatures, c *Context, ev *Evidence) {
+func (outcome) Fold(f *schemas.ClientFeatures, c *Context, ev *Evidence, scores *Scores) {
 	trials, failures := outcomeCounts(f)
 	bounds := outcomeBounds(c.Behaviour)
 	best := 0.0
@@ -47,7 +47,7 @@ func (outcome) Fold(f *schemas.ClientFeatures, c *Context, ev *Evidence) {
 		ev.Failures[i] += failures[i]
 		best = max(best, logBernoulliEvidence(ev.Trials[i], ev.Failures[i], bounds[i]))
 	}
-	ev.Score[ChannelOutcome] = best
+	scores[ChannelOutcome] = best
 }
 
 func (outcome) Learn(*schemas.ClientFeatures, *Evidence, float64) {}

@@ -42,13 +42,13 @@ func hourScale(b *Behaviour, t int64) float64 {
 	return 1
 }
 
-func (r rate) Fold(f *schemas.ClientFeatures, c *Context, ev *Evidence) {
+func (r rate) Fold(f *schemas.ClientFeatures, c *Context, ev *Evidence, scores *Scores) {
 	requests, volume, bytes := r.tails(f, c, ev)
 	accumulate(&ev.CUSUM[0], requests)
-	ev.Score[ChannelBurst], ev.Score[ChannelSustained] = -requests, ev.CUSUM[0]
+	scores[ChannelBurst], scores[ChannelSustained] = -requests, ev.CUSUM[0]
 	// The quarter-hour sums of neighbouring windows are nearly the same number:
 	// each counts as it stands and is not added up.
-	ev.Score[ChannelVolume] = max(-volume, -bytes)
+	scores[ChannelVolume] = max(-volume, -bytes)
 }
 
 func (rate) Learn(f *schemas.ClientFeatures, ev *Evidence, trust float64) {

@@ -85,7 +85,7 @@ type Scorer struct {
 	key        []byte
 	// Observer, where set, is told the combined evidence of every judged window,
 	// provisional ones included; calibration collects daily maxima with it.
-	Observer func(f *schemas.ClientFeatures, combined float64, scores *[NumChannels]float64)
+	Observer func(f *schemas.ClientFeatures, combined float64, scores *Scores)
 }
 
 type scorerShard struct {
@@ -130,6 +130,9 @@ func New(cfg Config) (*Scorer, error) {
 
 func (s *Scorer) ladder(stratum []byte) *ladder {
 	if l, ok := s.thresholds[string(stratum)]; ok {
+		return l
+	}
+	if l, ok := s.thresholds[PooledPeople]; ok && string(stratum) != features.ClientConsumer {
 		return l
 	}
 	return s.thresholds[Pooled]
@@ -177,7 +180,8 @@ type judgement struct {
 	f        *schemas.ClientFeatures
 	context  Context
 	ladder   *ladder
-	evidence [NumChannels]float64 // tail evidence by channel
+	scores   Scores
+	evidence Scores // tail evidence by channel
 	combined float64
 	rank     Rank
 	shared   bool // capped because many share the entity
@@ -189,12 +193,9 @@ func (s *Scorer) judge(j *judgement, ev *Evidence) {
 		ev.newDay(day)
 	}
 	for _, family := range families {
-		family.Fold(j.f, &j.context, ev)
+		family.Fold(j.f, &j.context, ev, &j.scores)
 	}
-	for i, x := range ev.Score {
-		ev.Peak[i] = max(ev.Peak[i], x)
-	}
-	j.combined = j.ladder.calibration.combine(&ev.Score, &j.evidence)
+	j.combined = j.ladder.calibration.combine(&j.scores, &j.evidence)
 	for r := RankBlock; r > RankObserve; r-- {
 		if j.combined >= j.ladder.at[r] {
 			j.rank = r
@@ -205,7 +206,7 @@ func (s *Scorer) judge(j *judgement, ev *Evidence) {
 		j.rank, j.shared = RankChallenge, true
 	}
 	if s.Observer != nil {
-		s.Observer(j.f, j.combined, &ev.Score)
+		s.Observer(j.f, j.combined, &j.scores)
 	}
 }
 

@@ -15,10 +15,10 @@ func (timing) Channels() []int { return []int{ChannelTiming} }
 // minIntervals is the fewest intervals that regularity is read from.
 const minIntervals = 6
 
-func (timing) Fold(f *schemas.ClientFeatures, c *Context, ev *Evidence) {
-	ev.Score[ChannelTiming] = 0
+func (timing) Fold(f *schemas.ClientFeatures, c *Context, _ *Evidence, scores *Scores) {
+	scores[ChannelTiming] = 0
 	if f.Intervals >= minIntervals {
-		ev.Score[ChannelTiming] = max(0, logCodeGain(float64(f.Intervals), f.IntervalEntropy, c.Behaviour.EntropyFloor))
+		scores[ChannelTiming] = max(0, logCodeGain(float64(f.Intervals), f.IntervalEntropy, c.Behaviour.EntropyFloor))
 	}
 }
 

@@ -22,7 +22,7 @@ var ErrConfig = errors.New("invalid stream configuration")
 
 // Config describes one worker. The zero value of a field means its default.
 type Config struct {
-	// Opts reach the cluster: seed brokers, TLS, SASL, dialer, client id. They
+	// Opts reach the cluster: seed brokers, TLS, SASL, dialer, hooks. They
 	// are applied to every client of the worker, first, so that the options
 	// the delivery guarantee depends on always win.
 	Opts []kgo.Opt
@@ -92,7 +92,8 @@ type Config struct {
 	// CommitTimeout is the deadline of one commit, after which the session is
 	// rebuilt. Default 8 s.
 	CommitTimeout time.Duration
-	// StopTimeout bounds a graceful stop. Default 20 s.
+	// StopTimeout bounds a graceful stop, from the end of the Process call in
+	// hand: commit, leave the group, close. Default 20 s.
 	StopTimeout time.Duration
 	// MaxFailures is how many times in a row the session may fail in the same
 	// way at the same record before Run returns the error. Default 5.
@@ -169,6 +170,8 @@ func (c *Config) validate() error {
 		return bad("commit interval %s is not below the transaction timeout %s", c.CommitInterval, c.TransactionTimeout)
 	case c.HeartbeatInterval*3 > c.SessionTimeout:
 		return bad("heartbeat interval %s is above a third of the session timeout %s", c.HeartbeatInterval, c.SessionTimeout)
+	case c.StopTimeout < c.CommitTimeout:
+		return bad("stop timeout %s is below the commit timeout %s", c.StopTimeout, c.CommitTimeout)
 	case c.MaxFailures < 1, c.Parallelism < 1, c.MaxPollRecords < 1:
 		return bad("MaxFailures, Parallelism and MaxPollRecords must be positive")
 	}

@@ -18,6 +18,10 @@ const idlePoll = 500 * time.Millisecond
 // long delays every output in it.
 const snapshotBudget = 2 << 20
 
+// maxStrays is how often in a row polled records may belong to a partition
+// that was taken away; a rebalance explains a few.
+const maxStrays = 50
+
 // loop polls, processes and commits until ctx is cancelled or something fails.
 func (s *session) loop(ctx context.Context) (worked bool, err error) {
 	for ctx.Err() == nil {
@@ -99,6 +103,11 @@ func (s *session) cycle(ctx context.Context, fetches kgo.Fetches) (committed boo
 			defer cancel()
 			return false, errors.Join(err, s.work.abort(c))
 		}
+	}
+	if whole {
+		s.strays = 0
+	} else if s.strays++; s.strays > maxStrays {
+		return false, errors.New("records keep coming for partitions without a state")
 	}
 	c, cancel := endCtx()
 	defer cancel()

@@ -68,7 +68,7 @@ func TestKilledWorkersLoseAndDoubleNothing(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	b.dump("out"); compare(t, lines(b.readAll("out")), reference(t, b.readAll("in"), partitions), partitions)
+	compare(t, lines(b.readAll("out")), reference(t, b.readAll("in"), partitions), partitions)
 }
 
 func TestBrokerRestartLosesAndDoublesNothing(t *testing.T) {
@@ -91,7 +91,7 @@ func TestBrokerRestartLosesAndDoublesNothing(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	b.dump("out"); compare(t, lines(b.readAll("out")), reference(t, b.readAll("in"), partitions), partitions)
+	compare(t, lines(b.readAll("out")), reference(t, b.readAll("in"), partitions), partitions)
 }
 
 func TestRebalancesRollBackAndRestore(t *testing.T) {
@@ -124,7 +124,7 @@ func TestRebalancesRollBackAndRestore(t *testing.T) {
 	if err := first.stop(t); err != nil {
 		t.Fatal(err)
 	}
-	b.dump("out"); compare(t, lines(b.readAll("out")), reference(t, b.readAll("in"), partitions), partitions)
+	compare(t, lines(b.readAll("out")), reference(t, b.readAll("in"), partitions), partitions)
 }
 
 func TestRestoreReplaysOnlyTheTail(t *testing.T) {

@@ -21,6 +21,7 @@ type session struct {
 	ctx     context.Context // of the outputs: lives until the session is dropped
 
 	snapshotBuf []byte // reused between snapshots
+	strays      int    // commits in a row that had records without a task
 
 	mu        sync.Mutex // covers all below, and task.dirty and task.seen
 	tasks     map[int32]*task
@@ -44,6 +45,9 @@ func (r *runner) session(ctx context.Context) (worked bool, err error) {
 	}
 	outCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	// A stop lets the outputs in hand go out, but a processor that waits for
+	// room in the producer's buffer must not wait for a broker that is gone.
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(cfg.CommitTimeout, cancel) })()
 	s := &session{
 		cfg:     cfg,
 		metrics: r.metrics,
@@ -177,7 +181,7 @@ func (s *session) open(r *runner) error {
 func (s *session) close(graceful bool) {
 	wait := 2 * time.Second
 	if graceful {
-		wait = min(5*time.Second, s.cfg.StopTimeout/4)
+		wait = min(5*time.Second, (s.cfg.StopTimeout-s.cfg.CommitTimeout)/2)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), wait)
 	defer cancel()

@@ -234,6 +234,20 @@ func TestEmbeddedBrokerStampsAppendTime(t *testing.T) {
 	check()
 }
 
+func TestEmbeddedBrokerDropsItsHookBeforeItCloses(t *testing.T) {
+	s := specs(1, "appended")
+	s[0].Config["message.timestamp.type"] = "LogAppendTime"
+	b := newBed(t, s...)
+	if err := b.emb.dropHook(); err != nil {
+		t.Fatal(err)
+	}
+	past := time.UnixMilli(1_000_000_000_000)
+	b.produce(&kgo.Record{Topic: "appended", Timestamp: past})
+	if rec := b.readAll("appended")[0][0]; !rec.Timestamp.Equal(past) {
+		t.Errorf("the hook still stamps: %s", rec.Timestamp)
+	}
+}
+
 func TestEmbeddedBrokerGuardsItsDirectory(t *testing.T) {
 	b := newBed(t)
 	_, err := StartEmbedded(EmbeddedConfig{DataDir: b.dir, Addr: "127.0.0.1:0"})
@@ -284,6 +298,7 @@ func TestConfigIsChecked(t *testing.T) {
 	f(func(c *Config) { c.CommitInterval = time.Minute })
 	f(func(c *Config) { c.HeartbeatInterval = time.Minute })
 	f(func(c *Config) { c.MaxFailures = -1 })
+	f(func(c *Config) { c.StopTimeout = time.Second })
 }
 
 func TestMetricLabelsOfDeadLettersAreBounded(t *testing.T) {

@@ -172,10 +172,10 @@ func summarise(cs []*clientProfile) *scoring.Behaviour {
 	b.Objects = counts(cs, func(c *clientProfile) *sums { return &c.objects })
 	b.Volume = moments(cs, func(c *clientProfile) *sums { return &c.volume })
 	b.Bytes = moments(cs, func(c *clientProfile) *sums { return &c.bytes })
-	b.LoginFailure = shareBound(cs, 0.25, 0.6, func(c *clientProfile) (float64, float64) { return c.failures[0], c.trials[0] })
-	b.Denied = shareBound(cs, 0.1, 0.5, func(c *clientProfile) (float64, float64) { return c.failures[1], c.trials[1] })
-	b.Missing = shareBound(cs, 0.15, 0.5, func(c *clientProfile) (float64, float64) { return c.failures[2], c.trials[2] })
-	b.Sequential = shareBound(cs, 0.15, 0.7, func(c *clientProfile) (float64, float64) { return c.sequential, c.steps })
+	b.LoginFailure = shareBound(cs, 0.25, 0.45, func(c *clientProfile) (float64, float64) { return c.failures[0], c.trials[0] })
+	b.Denied = shareBound(cs, 0.2, 0.5, func(c *clientProfile) (float64, float64) { return c.failures[1], c.trials[1] })
+	b.Missing = shareBound(cs, 0.25, 0.5, func(c *clientProfile) (float64, float64) { return c.failures[2], c.trials[2] })
+	b.Sequential = shareBound(cs, 0.2, 0.7, func(c *clientProfile) (float64, float64) { return c.sequential, c.steps })
 	var entropies []float64
 	for _, c := range cs {
 		if len(c.entropies) > 0 {
@@ -236,7 +236,7 @@ func moments(cs []*clientProfile, of func(*clientProfile) *sums) scoring.Moments
 }
 
 // minTrials is from how many trials a client's share is read.
-const minTrials = 8
+const minTrials = 20
 
 // shareBound is the 99.9th percentile over clients of a share, smoothed by half
 // a trial either way, within [low, high]. With few clients it is the highest

@@ -31,7 +31,7 @@ type Options struct {
 	Routes     features.RouteRules
 	// ClientDays, where set, is told of every client-day of the last calibration
 	// pass: for plots of the layer.
-	ClientDays func(stratum string, held bool, peaks [scoring.NumChannels]float64)
+	ClientDays func(stratum string, held bool, peaks scoring.Scores)
 	// Progress, where set, is told of each of the passes over the Source.
 	Progress func(pass, passes int)
 }
@@ -74,7 +74,7 @@ func Train(source Source, o Options) (*scoring.Model, error) {
 	}
 	for i := range 2 {
 		pass(2 + i)
-		var tell func(string, bool, [scoring.NumChannels]float64)
+		var tell func(string, bool, scoring.Scores)
 		if i == 1 {
 			tell = o.ClientDays
 		}
@@ -102,7 +102,7 @@ func Train(source Source, o Options) (*scoring.Model, error) {
 
 // inert is a layer that takes no action.
 func inert() *scoring.Calibration {
-	return scoring.NewCalibration(nil, [][scoring.NumChannels]float64{{1e9}})
+	return scoring.NewCalibration(nil, []scoring.Scores{{1e9}})
 }
 
 // shrink is each API's behaviour, drawn towards the prior of its client type by
@@ -153,14 +153,14 @@ func blend(prior, own *scoring.Behaviour) *scoring.Behaviour {
 // calibrate scores the source without acting and makes conformal layers from
 // the daily maxima of its clients: half of the clients fit the tails, the other
 // half are held out.
-func calibrate(source Source, m *scoring.Model, minStratum int, tell func(string, bool, [scoring.NumChannels]float64)) (map[string]*scoring.Calibration, error) {
+func calibrate(source Source, m *scoring.Model, minStratum int, tell func(string, bool, scoring.Scores)) (map[string]*scoring.Calibration, error) {
 	type clientDay struct {
 		client uint64
 		day    int64
 	}
 	type peaks struct {
 		stratum string
-		max     [scoring.NumChannels]float64
+		max     scoring.Scores
 	}
 	days := map[clientDay]*peaks{}
 	var order []clientDay
@@ -171,7 +171,7 @@ func calibrate(source Source, m *scoring.Model, minStratum int, tell func(string
 	if err != nil {
 		return nil, err
 	}
-	s.Observer = func(f *schemas.ClientFeatures, _ float64, scores *[scoring.NumChannels]float64) {
+	s.Observer = func(f *schemas.ClientFeatures, _ float64, scores *scoring.Scores) {
 		k := clientDay{xxhash.Sum64(f.Client)*31 + xxhash.Sum64(f.API)*7 + xxhash.Sum64(f.Tenant), f.WindowStart / (24 * 3600 * 1_000_000)}
 		p := days[k]
 		if p == nil {
@@ -186,7 +186,7 @@ func calibrate(source Source, m *scoring.Model, minStratum int, tell func(string
 	if err := source(func(f *schemas.ClientFeatures) { s.Features(f, 0, nil) }); err != nil {
 		return nil, fmt.Errorf("reading traffic for calibration: %w", err)
 	}
-	fitting, held := map[string][][scoring.NumChannels]float64{}, map[string][][scoring.NumChannels]float64{}
+	fitting, held := map[string][]scoring.Scores{}, map[string][]scoring.Scores{}
 	for _, k := range order {
 		p := days[k]
 		into := held
@@ -196,8 +196,13 @@ func calibrate(source Source, m *scoring.Model, minStratum int, tell func(string
 		if tell != nil {
 			tell(p.stratum, k.client>>17&1 != 0, p.max)
 		}
-		into[p.stratum] = append(into[p.stratum], p.max)
-		into[scoring.Pooled] = append(into[scoring.Pooled], p.max)
+		pools := []string{p.stratum, scoring.Pooled}
+		if p.stratum != features.ClientConsumer {
+			pools = append(pools, scoring.PooledPeople)
+		}
+		for _, pool := range pools {
+			into[pool] = append(into[pool], p.max)
+		}
 	}
 	layers := map[string]*scoring.Calibration{}
 	for name, h := range held {

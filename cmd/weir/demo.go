@@ -143,15 +143,15 @@ func (d *demo) run(ctx context.Context, traffic simulate.Config) (*demoResult, e
 	cfg.DataDir, cfg.Roles = dir, []string{config.RoleExtract, config.RoleScore}
 	cfg.Listen.Kafka, cfg.Listen.Admin = "127.0.0.1:0", ""
 	cfg.Kafka.Partitions = 4
+	// Simulated time passes faster than the wall clock's, which ticks carry.
+	cfg.Extract.TickInterval = 0
+	// The janitor goes by the wall clock too, for which all of this has expired.
+	cfg.Score.Janitor = false
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	service, err := pipeline.NewService(cfg, log)
 	if err != nil {
 		return nil, err
 	}
-	// Simulated time passes faster than the wall clock's, which ticks carry.
-	service.Ticks = false
-	// The janitor goes by the wall clock too, for which all of this has expired.
-	service.Janitor = false
 	stopped := make(chan error, 1)
 	go func() { stopped <- service.Run(ctx) }()
 	select {

@@ -53,7 +53,7 @@ func build(out, table string, worlds, clients, days int) error {
 		sources = append(sources, training.Extract(events(cfg, fmt.Sprintf("w%d", i)), fcfg))
 	}
 	began := time.Now()
-	var tell func(string, bool, [scoring.NumChannels]float64)
+	var tell func(string, bool, scoring.Scores)
 	if table != "" {
 		f, err := os.Create(table)
 		if err != nil {
@@ -62,7 +62,7 @@ func build(out, table string, worlds, clients, days int) error {
 		defer f.Close()
 		w := bufio.NewWriter(f)
 		defer w.Flush()
-		tell = func(stratum string, held bool, peaks [scoring.NumChannels]float64) {
+		tell = func(stratum string, held bool, peaks scoring.Scores) {
 			fmt.Fprintf(w, "%s,%v", stratum, held)
 			for _, x := range peaks {
 				fmt.Fprintf(w, ",%.3f", x)
