@@ -59,6 +59,16 @@ var entityTypes = [...][]byte{
 	[]byte(schemas.EntityUser), []byte(schemas.EntityCredential), []byte(schemas.EntityAPI),
 }
 
+// entityHops is the window of each kind, in hops. What many clients share is
+// few and its changes matter within seconds; an address or a user is nearly as
+// many as clients are, and its windows would otherwise be most of the output.
+var entityHops = [...]int64{
+	kindIP: 6, kindNetwork: 6, kindASN: 1, kindJA4: 1, kindUser: 6, kindCredential: 6, kindAPI: 1,
+}
+
+// entityWindow is the length of a kind's windows, µs.
+func (x *Extractor) entityWindow(kind uint8) int64 { return entityHops[kind] * x.cfg.Hop }
+
 // aggregate counts an event under each entity it names; it tells whether any
 // shard still needed it.
 func (x *Extractor) aggregate(e *schemas.Event, o *observation, tenant, api []byte, offset int64) bool {
@@ -93,7 +103,7 @@ func (x *Extractor) countEntity(kind uint8, name []byte, o *observation, tenant,
 		return false
 	}
 	t := &sh.entities
-	start := o.time - o.time%x.cfg.Hop
+	start := o.time - o.time%x.entityWindow(kind)
 	key := entityKey{hash, start, kind}
 	i, ok := t.index[key]
 	if !ok {
@@ -130,7 +140,7 @@ func (x *Extractor) addCell(t *entityTable, key entityKey, kind uint8, name, ten
 	*p = schemas.Aggregate{
 		Tenant:     append(p.Tenant[:0], tenant...),
 		EntityType: entityTypes[kind], Entity: append(p.Entity[:0], name...), API: append(p.API[:0], api...),
-		WindowStart: key.hop, WindowEnd: key.hop + x.cfg.Hop, Source: x.cfg.Source,
+		WindowStart: key.hop, WindowEnd: key.hop + x.entityWindow(kind), Source: x.cfg.Source,
 		Clients:       zeroed(p.Clients, registers),
 		FailedClients: zeroed(p.FailedClients, registers),
 		LoginUsers:    zeroed(p.LoginUsers, registers),
@@ -204,7 +214,7 @@ func (x *Extractor) closeEntities(sh *shard, end int64, out Emitter) {
 	t := &sh.entities
 	kept := t.cells[:0]
 	for _, c := range t.cells {
-		if c.key.hop+x.cfg.Hop > end {
+		if c.key.hop+x.entityWindow(c.key.kind) > end {
 			t.index[c.key] = int32(len(kept))
 			kept = append(kept, c)
 			continue

@@ -191,7 +191,8 @@ func (x *Extractor) Advance(t int64, out Emitter) {
 // Flush closes every open hop, as the end of the input does.
 func (x *Extractor) Flush(out Emitter) {
 	if x.newest > 0 {
-		x.Advance(x.newest-x.newest%x.cfg.Hop+x.cfg.Hop+x.cfg.Lateness, out)
+		longest := 6 * x.cfg.Hop // entityHops
+		x.Advance(x.newest-x.newest%longest+longest+x.cfg.Lateness, out)
 	}
 }
 

@@ -24,7 +24,7 @@ const flatMin = 8
 func tagOf(hash uint64) uint32 { return max(1, uint32(hash)) }
 
 // find is the slot of a key, or the free slot where it belongs. The table must
-// not be empty of free slots, which grow sees to.
+// have a free slot, which put sees to.
 func (f *flat) find(tag uint32, key []byte) (i int, ok bool) {
 	mask := len(f.slots) - 1
 	for i = int(tag) & mask; ; i = (i + 1) & mask {

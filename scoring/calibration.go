@@ -173,15 +173,27 @@ func conformalRank(n int, alpha float64) int {
 	})
 }
 
-var logChannels = math.Log(NumChannels)
+// channelWeights sum to 1. Refused calls weigh most: they are the clearest sign of
+// the most common attacks, and each nat costs an attacker another try.
+var channelWeights = [NumChannels]float64{
+	ChannelBurst: 0.1, ChannelSustained: 0.1, ChannelVolume: 0.1, ChannelOutcome: 0.3,
+	ChannelObjects: 0.1, ChannelSequence: 0.1, ChannelObjectDenied: 0.1, ChannelTiming: 0.1,
+}
+
+var logWeights = func() (w Scores) {
+	for i, x := range channelWeights {
+		w[i] = math.Log(x)
+	}
+	return w
+}()
 
 // combine is the weighted minimum of the channels' tail p-values, as evidence:
-// max over channels of (-ln p + ln w). Weights sum to 1; they are even.
+// max over channels of (-ln p + ln w).
 func (c *Calibration) combine(peaks *Scores, out *Scores) float64 {
 	best := 0.0
 	for i := range peaks {
 		out[i] = c.Tails[i].evidence(peaks[i])
-		best = max(best, out[i]-logChannels)
+		best = max(best, out[i]+logWeights[i])
 	}
 	return best
 }

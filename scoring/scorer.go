@@ -83,6 +83,8 @@ type Scorer struct {
 	shards     []scorerShard
 	thresholds map[string]*ladder
 	key        []byte
+	judging    judgement // of the window at hand
+	trial      Evidence  // of the open window at hand
 	// Observer, where set, is told the combined evidence of every judged window,
 	// provisional ones included; calibration collects daily maxima with it.
 	Observer func(f *schemas.ClientFeatures, combined float64, scores *Scores)
@@ -167,11 +169,12 @@ func (s *Scorer) Features(f *schemas.ClientFeatures, offset int64, out Emitter) 
 
 	stratum := f.Client[:max(bytes.IndexByte(f.Client, ':'), 0)]
 	b, learnt := s.cfg.Model.behaviour(f.API, stratum)
-	j := judgement{f: f, context: Context{b, learnt}, ladder: s.ladder(stratum)}
+	j := &s.judging
+	*j = judgement{f: f, context: Context{b, learnt}, ladder: s.ladder(stratum)}
 	if f.Final {
-		s.final(&j, ev, out)
+		s.final(j, ev, out)
 	} else {
-		s.early(&j, ev, out)
+		s.early(j, ev, out)
 	}
 }
 
@@ -233,12 +236,13 @@ func (ev *Evidence) expire(windowStart int64) {
 
 // early judges an open window on a copy: only its verdict remains.
 func (s *Scorer) early(j *judgement, ev *Evidence, out Emitter) {
-	trial := *ev
+	trial := &s.trial // on the heap once, not per window: families take its address
+	*trial = *ev
 	trial.expire(j.f.WindowStart)
 	if trial.Blocked == RankBlock {
 		return
 	}
-	s.judge(j, &trial)
+	s.judge(j, trial)
 	if j.rank <= trial.Blocked {
 		return
 	}
@@ -258,7 +262,7 @@ func (s *Scorer) early(j *judgement, ev *Evidence, out Emitter) {
 		}
 	}
 	ev.Pending[at] = Pending{j.f.WindowStart, j.rank}
-	s.decide(j, ev, &trial, true, out)
+	s.decide(j, ev, trial, true, out)
 }
 
 // final judges a closed window and commits it.

@@ -2,12 +2,14 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 )
@@ -42,6 +44,9 @@ func Lag(ctx context.Context, client *kgo.Client, groups ...string) ([]Partition
 		committed, err := c.adm.FetchOffsets(ctx, group)
 		if err == nil {
 			err = committed.Error()
+		}
+		if errors.Is(err, kerr.GroupIDNotFound) {
+			continue // nobody has joined it yet
 		}
 		if err != nil {
 			return nil, fmt.Errorf("fetching offsets of group %s: %w", group, err)
