@@ -60,7 +60,9 @@ func Codecs(r *Results, n int) error {
 	}
 	var generic struct {
 		Time, API, Route, Method, Path, User, Credential, ClientIP, UserAgent string
-		Status, Resp_bytes, Duration_us                                       int64
+		Status                                                                int64
+		RespBytes                                                             int64 `json:"resp_bytes"`
+		DurationUS                                                            int64 `json:"duration_us"`
 	}
 	ref, err := decode(func(i int) error { return json.Unmarshal(c.json[i], &generic) })
 	if err != nil {

@@ -74,6 +74,9 @@ func killTest(t *testing.T, brokers []string, plan killPlan) {
 	events := traffic(t, plan.events, 3)
 	simulate.Shuffle(events, arrivalDisorder, 1)
 	end := closing(events)
+	if _, err := build(); err != nil { // not to be timed
+		t.Fatal(err)
+	}
 
 	calm := deploy(t, brokers, "calm.", partitions)
 	began := time.Now()

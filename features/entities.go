@@ -10,7 +10,8 @@ import (
 	"github.com/weir-dev/weir/schemas"
 )
 
-// OverflowEntity stands for the entities of a type that found no room in a hop.
+// OverflowEntity begins the names under which entities of a type that found no
+// room are counted together: "*0", "*1", …, one for each shard that overflowed.
 const OverflowEntity = "*"
 
 const (
@@ -108,9 +109,12 @@ func (x *Extractor) countEntity(kind uint8, name []byte, o *observation, tenant,
 	i, ok := t.index[key]
 	if !ok {
 		if len(t.cells) >= t.capacity {
+			// Shards overflow one by one and so need names of their own: of two
+			// records with one name, readers keep the later.
 			x.Stats.Overflow++
-			name = overflowName
-			key = entityKey{slab.Key{}, start, kind}
+			var buf [24]byte
+			name = strconv.AppendUint(append(buf[:0], OverflowEntity...), hash.Lo%uint64(len(x.shards)), 10)
+			key = entityKey{x.cfg.Seed.hash(&x.key, tenant, name, entityTypes[kind]), start, kind}
 			if i, ok = t.index[key]; !ok {
 				i = x.addCell(t, key, kind, name, tenant, api)
 			}
@@ -122,8 +126,6 @@ func (x *Extractor) countEntity(kind uint8, name []byte, o *observation, tenant,
 	return true
 }
 
-var overflowName = []byte(OverflowEntity)
-
 func (x *Extractor) addCell(t *entityTable, key entityKey, kind uint8, name, tenant, api []byte) int32 {
 	var c *entityCell
 	if n := len(t.free); n > 0 {
@@ -132,11 +134,7 @@ func (x *Extractor) addCell(t *entityTable, key entityKey, kind uint8, name, ten
 		c = new(entityCell)
 	}
 	p := &c.partial
-	registers := smallRegisters
-	latency := p.Latency[:0]
-	if kind == kindAPI {
-		registers = apiRegisters
-	}
+	registers, latency := registersOf(kind), p.Latency[:0]
 	*p = schemas.Aggregate{
 		Tenant:     append(p.Tenant[:0], tenant...),
 		EntityType: entityTypes[kind], Entity: append(p.Entity[:0], name...), API: append(p.API[:0], api...),
@@ -151,6 +149,13 @@ func (x *Extractor) addCell(t *entityTable, key entityKey, kind uint8, name, ten
 	t.cells = append(t.cells, c)
 	t.index[key] = i
 	return i
+}
+
+func registersOf(kind uint8) int {
+	if kind == kindAPI {
+		return apiRegisters
+	}
+	return smallRegisters
 }
 
 func zeroed(b []byte, n int) []byte {

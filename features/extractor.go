@@ -13,7 +13,7 @@ type Config struct {
 	Hop      int64 // window length; divides a day
 	Lateness int64 // how far behind the newest event one may arrive
 	Clients  int   // client slots of this partition; beyond it the least recently seen are evicted
-	Entities int   // entity aggregates kept per open hop; beyond it calls are counted under OverflowEntity
+	Entities int   // entity aggregates kept open; beyond it calls are counted under OverflowEntity
 	Shards   int   // independent parts of the state, snapshotted one at a time
 	Source   int32 // number of the events partition, stamped on aggregates
 	Seed     Seed

@@ -118,9 +118,13 @@ var userAgentFamilies = []struct{ token, family []byte }{
 	{[]byte("Safari/"), []byte("safari")},
 }
 
+// maxFamily bounds a user agent's family, bytes: it becomes part of client keys,
+// and the caller writes it.
+const maxFamily = 32
+
 // UserAgentFamily is the product that a user agent names, without its version:
 // the browser's name for browsers, the first product token for everything else,
-// "-" when empty. The result may alias ua.
+// "-" when empty; at most 32 bytes. The result may alias ua.
 func UserAgentFamily(ua []byte) []byte {
 	if len(ua) == 0 {
 		return []byte("-")
@@ -134,8 +138,8 @@ func UserAgentFamily(ua []byte) []byte {
 	}
 	for i, c := range ua {
 		if c == '/' || c == ' ' {
-			return ua[:max(i, 1)]
+			return ua[:min(max(i, 1), maxFamily)]
 		}
 	}
-	return ua[:min(len(ua), 32)]
+	return ua[:min(len(ua), maxFamily)]
 }

@@ -42,8 +42,9 @@ type RouteLearner struct {
 }
 
 type logDuration struct {
-	n   int
-	sum float64
+	named bool // by the gateway, not from a path
+	n     int
+	sum   float64
 }
 
 type routeNode struct {
@@ -77,7 +78,7 @@ func (l *RouteLearner) Observe(e *schemas.Event) {
 			if len(l.norms) >= maxRouteNodes {
 				return
 			}
-			d = &logDuration{}
+			d = &logDuration{named: len(e.Route) > 0}
 			l.norms[string(l.call.template)] = d
 		}
 		d.n++
@@ -147,8 +148,8 @@ func (l *RouteLearner) Rules() RouteRules {
 	merged := map[string]*logDuration{}
 	for route, d := range l.norms {
 		method, path, ok := strings.Cut(route, " ")
-		if ok && !strings.Contains(path, "{") {
-			route = method + " " + table.Template([]byte(path))
+		if ok && !d.named {
+			route = method + " " + table.retemplate(path)
 		}
 		m := merged[route]
 		if m == nil {
@@ -246,7 +247,7 @@ func collapsible(names []string, literals map[string][]*routeNode) (pinned []str
 			for i := range own {
 				own[i] |= n.clients[i]
 			}
-			shape ^= n.shape()
+			shape = mergeShapes(shape, n.shape())
 		}
 		if float64(calls) > pinShare*float64(total) && own.estimate() >= pinClients {
 			pinned = append(pinned, name)
@@ -279,4 +280,11 @@ func (n *routeNode) shape() uint64 {
 		s |= 1 << (16 + class)
 	}
 	return s
+}
+
+// mergeShapes is the shape of several nodes that one template position merges:
+// the most names of any, and whatever may follow any.
+func mergeShapes(a, b uint64) uint64 {
+	const names = 0xff
+	return max(a&names, b&names) | (a|b)&^names
 }

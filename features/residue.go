@@ -1,11 +1,16 @@
 package features
 
-import "github.com/weir-dev/weir/internal/slab"
+import (
+	"cmp"
+
+	"github.com/weir-dev/weir/internal/slab"
+)
 
 // residueTable remembers, in 16 bytes a client, the failures of clients that
 // were evicted today: a client that comes back goes on where it left off, so
 // that rotating identities does not wash failures away. It is a set-associative
-// cache: 4 entries a set, the one with the fewest failures gives way.
+// cache: 4 entries a set; the oldest day's gives way first, and of one day that
+// with the fewest failures.
 type residueTable struct {
 	sets [][residueWays]residueEntry
 }
@@ -45,9 +50,12 @@ func (t *residueTable) keep(k slab.Key, s *slot) {
 			at = i
 			break
 		}
-		if set[i].day != uint16(s.day) || set[i].loginFailures < set[at].loginFailures {
+		if cmp.Or(cmp.Compare(set[i].day, set[at].day), cmp.Compare(set[i].loginFailures, set[at].loginFailures)) < 0 {
 			at = i
 		}
+	}
+	if set[at].tag != k.Hi && set[at].day > uint16(s.day) {
+		return // what is left of an earlier day takes no room from today
 	}
 	cap16 := func(n uint32) uint16 { return uint16(min(n, 1<<16-1)) }
 	set[at] = residueEntry{

@@ -3,7 +3,9 @@ package features
 import (
 	"bytes"
 	"math"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -62,7 +64,7 @@ func classify(s []byte) segmentClass {
 	}
 	letters := lower + upper
 	switch {
-	case digits == n, digits == n-1 && s[0] == '-':
+	case digits == n, n > 1 && digits == n-1 && s[0] == '-':
 		return segInt
 	case n == 36 && dashes == 4 && digits+hexLetters == 32 && s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-':
 		return segUUID
@@ -204,6 +206,23 @@ func (t *RouteTable) appendTemplate(call *routeCall, path []byte) {
 	}
 }
 
+// retemplate is the template, under the table, of a template that a table
+// without rules gave.
+func (t *RouteTable) retemplate(template string) string {
+	if template == "/" {
+		return template
+	}
+	var out []byte
+	for seg := range strings.SplitSeq(template[1:], "/") {
+		pinned, ok := t.collapsed[xxhash.Sum64(out)]
+		if ok && !pinned[seg] && !slices.Contains(segmentNames[:], seg) {
+			seg = segmentNames[segSlug]
+		}
+		out = append(append(out, '/'), seg...)
+	}
+	return string(out)
+}
+
 // objectsOf reads the values of a gateway's template ("/a/{id}", "/a/:id",
 // "/a/*") out of the path.
 func (call *routeCall) objectsOf(route, path []byte) {
@@ -251,7 +270,8 @@ func (call *routeCall) queryObject(query []byte) {
 // among the values is the one whose sequence is watched.
 func (call *routeCall) addObject(v []byte) {
 	call.object = nonZero(call.object*0x9e3779b97f4a7c15 ^ xxhash.Sum64(v))
-	if len(v) <= 18 {
+	// Words are sorted out first: what ParseInt refuses costs allocations.
+	if len(v) <= 18 && classify(v) == segInt {
 		if n, err := strconv.ParseInt(string(v), 10, 64); err == nil {
 			call.num, call.hasNum = n, true
 		}

@@ -88,11 +88,11 @@ func (s *slot) apply(o *observation, hop int64) {
 	if d := o.time / day; d != s.day {
 		s.newDay(d)
 	}
+	s.decay(o.time)
 	if o.flags&isStatic != 0 {
 		s.last = o.time
 		return
 	}
-	s.decay(o)
 	s.count(o)
 	s.identity(o)
 	if o.object != 0 {
@@ -115,8 +115,9 @@ func (s *slot) newDay(d int64) {
 	s.tracks = [2]track{}
 }
 
-func (s *slot) decay(o *observation) {
-	if elapsed := float64(o.time - s.last); s.last != 0 && elapsed > 0 {
+// decay brings the decayed sums from s.last to time t.
+func (s *slot) decay(t int64) {
+	if elapsed := float64(t - s.last); s.last != 0 && elapsed > 0 {
 		for i, tau := range decayConstants {
 			f := float32(math.Exp(-elapsed / tau))
 			s.decayed[i] *= f
@@ -125,19 +126,15 @@ func (s *slot) decay(o *observation) {
 			}
 		}
 	}
-	for i := range s.decayed {
-		s.decayed[i]++
-	}
-	if o.respBytes > 0 {
-		s.bytes[0] += float32(o.respBytes)
-		s.bytes[1] += float32(o.respBytes)
-	}
 }
 
 func (s *slot) count(o *observation) {
 	w := &s.hop
 	w.requests++
 	s.requests++
+	for i := range s.decayed {
+		s.decayed[i]++
+	}
 	s.hours |= 1 << (o.time % day / (3600 * second))
 	class := 0
 	if o.status >= 100 && o.status < 600 {
@@ -175,6 +172,8 @@ func (s *slot) count(o *observation) {
 	}
 	if o.respBytes > 0 {
 		w.respBytes += uint64(o.respBytes)
+		s.bytes[0] += float32(o.respBytes)
+		s.bytes[1] += float32(o.respBytes)
 	}
 	if r, ok := o.durationRatio(); ok {
 		w.durations++

@@ -262,54 +262,59 @@ func (h *openHop) code(c *codec) {
 	}
 }
 
-func (oc *openClient) code(c *codec) {
-	c.u64(&oc.key.Hi)
-	c.u64(&oc.key.Lo)
-	c.bytes(&oc.tenant)
-	c.bytes(&oc.client)
-	c.bytes(&oc.api)
-	oc.base.code(c)
-	c.flag(&oc.stale)
-	n := c.length(len(oc.hops))
-	if c.reading {
-		oc.hops = make([]*openHop, n)
-		for i := range oc.hops {
-			oc.hops[i] = new(openHop)
+func (c *openClient) code(to *codec) {
+	to.u64(&c.key.Hi)
+	to.u64(&c.key.Lo)
+	to.bytes(&c.tenant)
+	to.bytes(&c.client)
+	to.bytes(&c.api)
+	c.base.code(to)
+	to.flag(&c.stale)
+	n := to.length(len(c.hops))
+	if to.reading {
+		c.hops = make([]*openHop, n)
+		for i := range c.hops {
+			c.hops[i] = new(openHop)
 		}
 	}
-	for _, h := range oc.hops {
-		h.code(c)
+	for _, h := range c.hops {
+		h.code(to)
 	}
 }
 
-func (ec *entityCell) code(c *codec) {
-	c.u64(&ec.key.key.Hi)
-	c.u64(&ec.key.key.Lo)
-	c.i64(&ec.key.hop)
-	uv(c, &ec.key.kind)
-	if int(ec.key.kind) >= len(entityTypes) {
-		c.take(-1)
-		ec.key.kind = 0
+func (c *entityCell) code(to *codec) {
+	to.u64(&c.key.key.Hi)
+	to.u64(&c.key.key.Lo)
+	to.i64(&c.key.hop)
+	uv(to, &c.key.kind)
+	if int(c.key.kind) >= len(entityTypes) {
+		to.take(-1)
+		c.key.kind = 0
 	}
-	p := &ec.partial
-	p.EntityType = entityTypes[ec.key.kind]
+	p := &c.partial
+	p.EntityType = entityTypes[c.key.kind]
 	for _, b := range []*[]byte{&p.Tenant, &p.Entity, &p.API, &p.Clients, &p.FailedClients, &p.LoginUsers} {
-		c.bytes(b)
+		to.bytes(b)
 	}
-	c.i64(&p.WindowStart)
-	c.i64(&p.WindowEnd)
+	to.i64(&p.WindowStart)
+	to.i64(&p.WindowEnd)
 	for _, v := range []*uint64{
 		&p.Requests, &p.Status2xx, &p.Status4xx, &p.Status5xx, &p.AuthDenied, &p.NotFound,
 		&p.LoginAttempts, &p.LoginFailures, &p.ReqBytes, &p.RespBytes,
 	} {
-		uv(c, v)
+		uv(to, v)
 	}
-	n := c.length(len(p.Latency))
-	if c.reading {
+	n := to.length(len(p.Latency))
+	if to.reading {
 		p.Latency = make([]uint32, n)
 	}
 	for i := range p.Latency {
-		uv(c, &p.Latency[i])
+		uv(to, &p.Latency[i])
+	}
+	for _, sketch := range [][]byte{p.Clients, p.FailedClients, p.LoginUsers} {
+		if len(sketch) != registersOf(c.key.kind) {
+			to.take(-1)
+		}
 	}
 }
 
@@ -405,7 +410,7 @@ func (x *Extractor) RestoreSnapshot(shardIndex int, data []byte, resume int64) e
 		c.flag(&isProtected)
 		var s slot
 		s.code(c)
-		if c.bad {
+		if c.bad = c.bad || sh.slots.Peek(k) != nil; c.bad {
 			break
 		}
 		sh.slots.Put(k, nil).slot = s
@@ -420,7 +425,7 @@ func (x *Extractor) RestoreSnapshot(shardIndex int, data []byte, resume int64) e
 			break
 		}
 		state := sh.slots.Peek(oc.key)
-		if state == nil || len(oc.hops) == 0 {
+		if state == nil || state.open != nil || len(oc.hops) == 0 {
 			c.bad = true
 			break
 		}

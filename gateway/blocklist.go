@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"io"
 	"iter"
 	"log/slog"
 	"sync"
@@ -65,7 +64,7 @@ func (c *Config) defaults() error {
 
 var errNoTopic = errors.New("configuring the blocklist: no topic")
 
-func discard() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // Item is one entry of the list with the entity that it is about.
 type Item struct {

@@ -79,7 +79,7 @@ func (f *follower) run(ctx context.Context, s sink) error {
 		var fatal *fatalError
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // being told to stop is how a follower ends
 		case errors.As(err, &fatal):
 			return fatal.err
 		}

@@ -48,10 +48,9 @@ func (j *Janitor) track(r *kgo.Record) {
 		next.kind = trackedAllow
 	}
 	var e rawEntry
-	switch {
-	case r.Value == nil:
+	if r.Value == nil {
 		next.kind, next.expires = trackedTombstone, r.Timestamp.UnixMicro()
-	default:
+	} else {
 		// Zero stands for a tombstone.
 		next.value = max(1, maphash.Bytes(j.seed, r.Value))
 		if bad := decodeRecord(&j.dec, r, k.allow, &e); bad != nil {

@@ -87,7 +87,7 @@ func (d *entryDecoder) scan(v []byte, e *rawEntry) bool {
 			return false
 		}
 		v = v[1:]
-		bit := 0
+		var bit int
 		switch string(name) {
 		case "verdict_id":
 			bit = seenID

@@ -118,7 +118,9 @@ func Serve(ctx context.Context, ln net.Listener, cfg ServerConfig, h http.Handle
 	if err := srv.Shutdown(stop); err != nil {
 		_ = srv.Close()
 	}
-	<-done
+	if err := <-done; err != nil && !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving %s: %w", ln.Addr(), err)
+	}
 	return nil
 }
 

@@ -163,12 +163,6 @@ func attr(name string) rule {
 	return textual(func(f *filler, b []byte) { f.addAttr(key, b) })
 }
 
-// header keeps a request header.
-func header(name string) rule {
-	key := []byte(name)
-	return textual(func(f *filler, b []byte) { f.addHeader(key, b) })
-}
-
 // number reads a decimal number and scales it by 10^shift into a field. A
 // negative one stands for unknown.
 func number(dst func(*schemas.Event) *int64, shift int) rule {

@@ -306,23 +306,6 @@ func (f *filler) setVersion(proto []byte) {
 	f.setText(&f.ev.HTTPVersion, proto)
 }
 
-// setAddress takes "host:port", "[host]:port" or an address alone.
-func (f *filler) setAddress(b []byte) {
-	host, port := b, []byte(nil)
-	switch {
-	case len(b) > 0 && b[0] == '[':
-		if i := bytes.IndexByte(b, ']'); i > 0 {
-			host, port = b[1:i], bytes.TrimPrefix(b[i+1:], []byte(":"))
-		}
-	case bytes.Count(b, []byte(":")) == 1:
-		host, port, _ = bytes.Cut(b, []byte(":"))
-	}
-	f.setText(&f.ev.ClientIP, host)
-	if n, ok := parseUint(port); ok && n <= 65535 {
-		f.ev.ClientPort = n
-	}
-}
-
 // addAttr adds an attribute, unless the log says that there is none. The name
 // is shared by all events.
 func (f *filler) addAttr(name, value []byte) {

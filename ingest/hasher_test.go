@@ -52,7 +52,7 @@ func TestPseudonymsDependOnKeyKindAndSecretOnly(t *testing.T) {
 func TestKeysDoNotPrintTheirSecret(t *testing.T) {
 	key := testKey(t)
 	for _, s := range []string{fmt.Sprint(key), fmt.Sprintf("%v %+v %#v %s", key, key, key, key)} {
-		if strings.Contains(s, "only the tests") || strings.Contains(s, fmt.Sprint(key.secret)) {
+		if strings.Contains(s, "only the tests") || strings.Contains(s, string(key.secret)) {
 			t.Errorf("key prints as %s", s)
 		}
 	}

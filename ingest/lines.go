@@ -3,6 +3,7 @@ package ingest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -38,7 +39,7 @@ func (c *chunker) next(buf []byte) (chunk []byte, offset int64, tooLarge int64, 
 			if c.skip {
 				buf, c.skip = buf[:0], false
 			}
-			if c.end != io.EOF {
+			if !errors.Is(c.end, io.EOF) {
 				// What was read before the fault still counts, but for the line
 				// that it cut.
 				buf = buf[:bytes.LastIndexByte(buf, '\n')+1]
@@ -56,7 +57,7 @@ func (c *chunker) next(buf []byte) (chunk []byte, offset int64, tooLarge int64, 
 		}
 		n, err := c.r.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			c.end = io.EOF
 			continue
 		}
@@ -121,7 +122,7 @@ func ReadLines(ctx context.Context, r io.Reader, fn func(line []byte, offset int
 			return err
 		}
 		chunk, offset, skipped, err := c.next(buf)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

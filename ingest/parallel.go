@@ -154,7 +154,7 @@ func parse(ctx context.Context, r io.Reader, eager bool, opts ParseOptions, prog
 	stats := Stats{Format: opts.Format}
 
 	first, err := p.read()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return stats, nil
 	}
 	if err != nil {
@@ -248,7 +248,7 @@ func (p *parallel) readChunks(ctx context.Context, b *Batch) error {
 			}
 		}
 		var err error
-		if b, err = p.read(); err == io.EOF {
+		if b, err = p.read(); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
 			p.readErr = err

@@ -51,7 +51,7 @@ func LoadModel(path string) (*scoring.Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the model: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // only read
 	m, err := scoring.ReadModel(f)
 	if err != nil {
 		return nil, fmt.Errorf("reading the model %s: %w", path, err)

@@ -24,12 +24,12 @@ const (
 // Scores are the statistics of one window, by channel, in nats.
 type Scores [NumChannels]float64
 
-// Kinds of outcomes that FamilyOutcome counts apart.
+// Kinds of outcomes that the outcome family counts apart; NumOutcomes is how many.
 const (
 	outcomeLogin = iota
 	outcomeDenied
 	outcomeMissing
-	numOutcomes
+	NumOutcomes
 )
 
 // Evidence is what is remembered of one client on one API: fixed size, no
@@ -39,7 +39,7 @@ type Evidence struct {
 
 	// Trials and failures per outcome; halved at midnight, so that an attack of
 	// a few attempts a day still adds up.
-	Trials, Failures [numOutcomes]float64
+	Trials, Failures [NumOutcomes]float64
 	// Object accesses in sequence and those of all, likewise.
 	Steps, Sequential float64
 	ObjectTrials      float64
@@ -129,7 +129,7 @@ func (ev *Evidence) append(b []byte) []byte {
 	return append(b, byte(ev.Blocked), ev.Repeats)
 }
 
-const numEvidenceFloats = 2*numOutcomes + 4 + 2 + 4*3
+const numEvidenceFloats = 2*NumOutcomes + 4 + 2 + 4*3
 
 // evidenceBytes is the length of an encoded Evidence.
 const evidenceBytes = 8*(5+numEvidenceFloats) + 4

@@ -56,7 +56,7 @@ func phrase(e *schemas.FeatureExplanation, f *schemas.ClientFeatures, api string
 	case outcomeNames[outcomeDenied]:
 		return fmt.Sprintf("was denied %.0f times on %s, where at most %.0f of as many calls are denied to benign clients", e.Observed, api, e.High)
 	case outcomeNames[outcomeMissing]:
-		return fmt.Sprintf("asked %s for %.0f things that do not exist, where at most %.0f of as many calls miss for benign clients", api, e.Observed, e.High)
+		return fmt.Sprintf("asked %s %.0f times for what does not exist or makes no sense, where at most %.0f of as many calls do for benign clients", api, e.Observed, e.High)
 	case "sequential_objects":
 		return fmt.Sprintf("walked %.0f object ids of %s in sequence, where at most %.0f would be usual", e.Observed, api, e.High)
 	case "denied_objects":

@@ -5,7 +5,7 @@ import (
 )
 
 // outcome judges how often a client is refused: failed logins, denied calls and
-// missing resources, each as an e-process that counts attempts, not seconds, so
+// bad requests, each as an e-process that counts attempts, not seconds, so
 // that one attempt an hour is found after as many attempts as a hundred a second.
 type outcome struct{}
 
@@ -14,32 +14,32 @@ func (outcome) Name() string { return "outcome" }
 func (outcome) Channels() []int { return []int{ChannelOutcome} }
 
 // outcomeNames are the features behind the three kinds.
-var outcomeNames = [numOutcomes]string{"login_failures", "denied_calls", "missing_resources"}
+var outcomeNames = [NumOutcomes]string{"login_failures", "denied_calls", "bad_requests"}
 
-// outcomeCounts are the window's trials and failures of each kind.
-func outcomeCounts(f *schemas.ClientFeatures) (trials, failures [numOutcomes]float64) {
+// OutcomeCounts are a window's trials and failures of each kind: logins and
+// those that failed; other calls and those that were denied (401, 403); other
+// calls and those that the API could not make sense of (404 and every other
+// client error).
+func OutcomeCounts(f *schemas.ClientFeatures) (trials, failures [NumOutcomes]float64) {
 	calls := float64(f.Requests - min(f.LoginAttempts, f.Requests))
-	trials = [numOutcomes]float64{float64(f.LoginAttempts), calls, calls}
-	failures = [numOutcomes]float64{
-		float64(f.LoginFailures),
-		float64(f.Unauthorized + f.Forbidden),
-		float64(f.NotFound),
-	}
-	if f.LoginFailures > 0 {
-		// The 401s and 404s of refused logins are counted as those.
-		refused := min(failures[outcomeDenied], float64(f.LoginFailures))
-		failures[outcomeDenied] -= refused
-		failures[outcomeMissing] -= min(failures[outcomeMissing], float64(f.LoginFailures)-refused)
-	}
+	trials = [NumOutcomes]float64{float64(f.LoginAttempts), calls, calls}
+	denied := f.Unauthorized + f.Forbidden
+	bad := f.Status4xx - min(denied, f.Status4xx)
+	// A refused login answers 401, 404 or another client error too, and counts
+	// as a failed login alone.
+	refused := min(denied, f.LoginFailures)
+	denied -= refused
+	bad -= min(bad, f.LoginFailures-refused)
+	failures = [NumOutcomes]float64{float64(f.LoginFailures), float64(denied), float64(bad)}
 	return trials, failures
 }
 
-func outcomeBounds(b *Behaviour) [numOutcomes]float64 {
-	return [numOutcomes]float64{b.LoginFailure, b.Denied, b.Missing}
+func outcomeBounds(b *Behaviour) [NumOutcomes]float64 {
+	return [NumOutcomes]float64{b.LoginFailure, b.Denied, b.Missing}
 }
 
 func (outcome) Fold(f *schemas.ClientFeatures, c *Context, ev *Evidence, scores *Scores) {
-	trials, failures := outcomeCounts(f)
+	trials, failures := OutcomeCounts(f)
 	bounds := outcomeBounds(c.Behaviour)
 	best := 0.0
 	for i := range trials {

@@ -139,7 +139,7 @@ func (s *session) open(r *runner) error {
 		kgo.DisableAutoCommit(),
 		kgo.SessionTimeout(cfg.SessionTimeout),
 		kgo.HeartbeatInterval(cfg.HeartbeatInterval),
-		kgo.RebalanceTimeout(max(30*time.Second, cfg.SessionTimeout)),
+		kgo.RebalanceTimeout(max(cfg.SessionTimeout, cfg.CommitTimeout+cfg.HeartbeatInterval)),
 		kgo.FetchMaxWait(250*time.Millisecond),
 		kgo.FetchMaxPartitionBytes(cfg.FetchMaxPartitionBytes),
 		kgo.MaxDecompressBatchBytes(64<<20),

@@ -26,7 +26,7 @@ type clientProfile struct {
 	api, stratum      string
 	requests, objects sums
 	volume, bytes     sums
-	trials, failures  [3]float64 // logins, denied, missing
+	trials, failures  [scoring.NumOutcomes]float64
 	steps, sequential float64
 	entropies         []float64
 	day               int64
@@ -45,7 +45,7 @@ func NewProfile() *Profile {
 	return &Profile{clients: map[uint64]*clientProfile{}, hours: map[string]*[24]scoring.Baseline{}}
 }
 
-// Windows is the number of client and API pairs seen.
+// Clients is the number of client and API pairs seen.
 func (p *Profile) Clients() int { return len(p.clients) }
 
 // Stratum is the client type of a client key.
@@ -70,16 +70,11 @@ func (p *Profile) Add(f *schemas.ClientFeatures) {
 	}
 	c.volume.add(math.Log1p(f.Decayed15m))
 	c.bytes.add(math.Log1p(f.Bytes15m))
-	calls := float64(f.Requests - min(f.LoginAttempts, f.Requests))
-	c.trials[0] += float64(f.LoginAttempts)
-	c.failures[0] += float64(f.LoginFailures)
-	refused := float64(f.LoginFailures)
-	denied := float64(f.Unauthorized + f.Forbidden)
-	overlap := min(denied, refused)
-	c.trials[1] += calls
-	c.failures[1] += denied - overlap
-	c.trials[2] += calls
-	c.failures[2] += max(0, float64(f.NotFound)-(refused-overlap))
+	trials, failures := scoring.OutcomeCounts(f)
+	for i := range trials {
+		c.trials[i] += trials[i]
+		c.failures[i] += failures[i]
+	}
 	c.steps += float64(f.ObjectNew)
 	c.sequential += float64(min(f.ObjectSequential, f.ObjectNew))
 	if day := f.WindowStart / (24 * 3600 * 1_000_000); day != c.day {

@@ -137,7 +137,7 @@ func (d *demo) run(ctx context.Context, traffic simulate.Config) (*demoResult, e
 	if err != nil {
 		return nil, fmt.Errorf("making a folder for the demonstration: %w", err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 
 	cfg := config.Default()
 	cfg.DataDir, cfg.Roles = dir, []string{config.RoleExtract, config.RoleScore}

@@ -40,7 +40,7 @@ func (s *Source) readBody(r *http.Request) (body []byte, release func(), err err
 		if err != nil {
 			return nil, nil, decodeError(wire, err)
 		}
-		defer gz.Close()
+		defer func() { _ = gz.Close() }() // it closes nothing but itself
 		src = gz
 	case "zstd":
 		zr, err := zstd.NewReader(wire, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(8<<20))

@@ -172,7 +172,7 @@ func (s *Source) Serve(ctx context.Context, ln net.Listener) error {
 	err := server.Serve(ln)
 	if !errors.Is(err, http.ErrServerClosed) {
 		if !stop() {
-			<-stopped
+			return errors.Join(fmt.Errorf("serving events: %w", err), <-stopped)
 		}
 		return fmt.Errorf("serving events: %w", err)
 	}

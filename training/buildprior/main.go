@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -59,9 +60,12 @@ func build(out, table string, worlds, clients, days int) error {
 		if err != nil {
 			return fmt.Errorf("creating the table of client-days: %w", err)
 		}
-		defer f.Close()
 		w := bufio.NewWriter(f)
-		defer w.Flush()
+		defer func() {
+			if err := errors.Join(w.Flush(), f.Close()); err != nil {
+				fmt.Fprintln(os.Stderr, "buildprior: writing the table of client-days:", err)
+			}
+		}()
 		tell = func(stratum string, held bool, peaks scoring.Scores) {
 			fmt.Fprintf(w, "%s,%v", stratum, held)
 			for _, x := range peaks {
