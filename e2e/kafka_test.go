@@ -231,3 +231,13 @@ func (d *deployment) read(topic string) [][]*kgo.Record {
 	}
 	return out
 }
+
+// headerOf is the value of a record header.
+func headerOf(r *kgo.Record, key string) (string, bool) {
+	for _, h := range r.Headers {
+		if h.Key == key {
+			return string(h.Value), true
+		}
+	}
+	return "", false
+}

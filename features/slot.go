@@ -274,6 +274,9 @@ func (s *slot) regularest() (*track, float64) {
 	best, bits, gain := &s.tracks[0], 0.0, math.Inf(-1)
 	for i := range s.tracks {
 		t := &s.tracks[i]
+		if t.intervals == 0 {
+			continue // nothing is not more regular than an irregular route
+		}
 		h := intervalEntropy(&t.histogram)
 		if g := float64(t.intervals) * (regularityBits - h); g > gain {
 			best, bits, gain = t, h, g

@@ -74,7 +74,7 @@ func (s *Scorer) decide(j *judgement, before, after *Evidence, provisional bool,
 
 // explain lists the numbers behind a verdict, those of the leading channel's
 // family first. A family's share of the evidence is that of its strongest
-// channel, split evenly over the features it names.
+// channel, split over the features it names by the nats behind each.
 func explain(j *judgement, leader int, view *Evidence) []schemas.FeatureExplanation {
 	type share struct {
 		family   Family
@@ -102,8 +102,16 @@ func explain(j *judgement, leader int, view *Evidence) []schemas.FeatureExplanat
 	var out []schemas.FeatureExplanation
 	for _, s := range shares {
 		features := s.family.Explain(j.f, &j.context, view, nil)
+		nats := 0.0
+		for _, e := range features {
+			nats += e.Contribution
+		}
 		for k := range features {
-			features[k].Contribution = s.evidence / total / float64(len(features))
+			share := 1 / float64(len(features))
+			if nats > 0 {
+				share = features[k].Contribution / nats
+			}
+			features[k].Contribution = s.evidence / total * share
 		}
 		out = append(out, features...)
 	}

@@ -32,7 +32,7 @@ func (c *Context) baselineName(self float64) (string, int) {
 // family's Channels in scores; it is called on a copy for windows that are still open. Learn
 // updates the client's own baselines, once per closed window; trust in [0, 1]
 // says how far the window may be believed benign. Explain appends the numbers
-// behind the statistic, strongest first, with Contribution left to the caller;
+// behind the statistic, strongest first, with Contribution in nats where there are several;
 // it is called only for evidence that led to a verdict, before Learn.
 type Family interface {
 	Name() string
@@ -124,6 +124,7 @@ func appendRanked(out []schemas.FeatureExplanation, all []ranked) []schemas.Feat
 	slices.SortStableFunc(all, func(a, b ranked) int { return cmp.Compare(b.evidence, a.evidence) })
 	for i, r := range all {
 		if i == 0 || r.evidence > math.Log(100) {
+			r.feature.Contribution = r.evidence
 			out = append(out, r.feature)
 		}
 	}

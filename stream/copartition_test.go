@@ -161,6 +161,7 @@ func TestTwoInputsGoToOneWorkerAtLeastOnce(t *testing.T) {
 }
 
 func TestARebalanceKeepsWhatDidNotChange(t *testing.T) {
+	t.Parallel()
 	const partitions = 4
 	b := newBed(t, specs(partitions, "left", "right", "out", "state")...)
 	cfg := Config{Group: "pairs", Inputs: []string{"left", "right"}, StateTopic: "state", Delivery: AtLeastOnce, NewProcessor: newPairs}

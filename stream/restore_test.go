@@ -89,6 +89,7 @@ func TestALogThatLostItsTailIsContinuedAtItsEnd(t *testing.T) {
 }
 
 func TestRecordsDeletedBeforeTheyWereProcessedAreCounted(t *testing.T) {
+	t.Parallel()
 	b := newBed(t, specs(1, "in", "out", "state", "dead")...)
 	feed(b, "in", 1, 0, 200)
 	b.commit("g", "in", 0, 10)
@@ -118,6 +119,7 @@ func (p blob) Snapshot(_ int, dst []byte, _ map[string]int64) ([]byte, map[strin
 func (blob) Restore(int, []byte, map[string]int64) error { return nil }
 
 func TestLargeSnapshotsAreSplitAndTornOnesIgnored(t *testing.T) {
+	t.Parallel()
 	b := newBed(t, specs(1, "state")...)
 	cfg := &Config{Group: "g", Inputs: []string{"in"}, StateTopic: "state", ConfigHash: "h"}
 	c := clusterOf(b.cl)
@@ -180,6 +182,7 @@ func TestLargeSnapshotsAreSplitAndTornOnesIgnored(t *testing.T) {
 }
 
 func TestUnknownAndCorruptSnapshotsAreErrors(t *testing.T) {
+	t.Parallel()
 	f := func(value []byte, want error) {
 		t.Helper()
 		b := newBed(t, specs(1, "in", "out", "state", "dead")...)

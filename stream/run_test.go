@@ -14,18 +14,18 @@ func TestOutputEqualsOnePassOverTheInput(t *testing.T) {
 	t.Parallel()
 	f := func(delivery Delivery, snapshotInterval time.Duration) {
 		t.Helper()
-		b := newBed(t, specs(8, "in", "out", "state", "dead")...)
+		b := newBed(t, specs(4, "in", "out", "state", "dead")...)
 		cfg := windowsConfig()
 		cfg.Delivery, cfg.SnapshotInterval = delivery, snapshotInterval
 		w := startWorker(t, b.addrs, cfg)
 		for i := range 5 {
-			feed(b, "in", 8, i*200, 200)
+			feed(b, "in", 4, i*200, 200)
 		}
 		eventually(t, "the worker to catch up", func() bool { return b.behind("g", "in") == 0 })
 		if err := w.stop(t); err != nil {
 			t.Fatal(err)
 		}
-		compare(t, lines(b.readAll("out")), reference(t, b.readAll("in"), 8), 8)
+		compare(t, lines(b.readAll("out")), reference(t, b.readAll("in"), 4), 4)
 		if b.count("state") == 0 {
 			t.Error("no snapshots were written")
 		}
@@ -128,6 +128,7 @@ func TestRebalancesRollBackAndRestore(t *testing.T) {
 }
 
 func TestRestoreReplaysOnlyTheTail(t *testing.T) {
+	t.Parallel()
 	b := newBed(t, specs(1, "in", "out", "state", "dead")...)
 	cfg := windowsConfig()
 	cfg.SnapshotInterval = 20 * time.Millisecond
@@ -166,6 +167,7 @@ func TestRestoreReplaysOnlyTheTail(t *testing.T) {
 }
 
 func TestWithoutStateTopicTheInputIsReplayed(t *testing.T) {
+	t.Parallel()
 	b := newBed(t, specs(1, "in", "out", "dead")...)
 	cfg := windowsConfig()
 	cfg.StateTopic = ""
@@ -263,6 +265,7 @@ func TestProcessErrorsAreRetriedWithoutDoublingOutput(t *testing.T) {
 }
 
 func TestAPersistentProcessErrorEndsRun(t *testing.T) {
+	t.Parallel()
 	b := newBed(t, specs(1, "in", "out", "state", "dead")...)
 	feed(b, "in", 1, 0, 300)
 	var times atomic.Int64
@@ -284,6 +287,7 @@ func TestAPersistentProcessErrorEndsRun(t *testing.T) {
 }
 
 func TestAnUnknownOutputTopicEndsRun(t *testing.T) {
+	t.Parallel()
 	b := newBed(t, specs(1, "in", "state", "dead")...)
 	feed(b, "in", 1, 0, 300)
 	cfg := windowsConfig()
@@ -295,6 +299,7 @@ func TestAnUnknownOutputTopicEndsRun(t *testing.T) {
 }
 
 func TestMismatchedPartitionCountsAreRefused(t *testing.T) {
+	t.Parallel()
 	f := func(cfg Config, specs ...TopicSpec) {
 		t.Helper()
 		b := newBed(t, specs...)
@@ -338,6 +343,7 @@ func TestGracefulStopLeavesTheGroupAndCommits(t *testing.T) {
 }
 
 func TestStopWithoutABrokerIsFast(t *testing.T) {
+	t.Parallel()
 	b := newBed(t, specs(1, "in", "out", "state", "dead")...)
 	w := startWorker(t, b.addrs, windowsConfig())
 	feed(b, "in", 1, 0, 100)

@@ -16,6 +16,7 @@ import (
 )
 
 func TestPartitionForEqualsKafka(t *testing.T) {
+	t.Parallel()
 	// From the tests of Kafka's Utils.murmur2.
 	for key, want := range map[string]int32{
 		"21":                         -973932308,
@@ -46,7 +47,50 @@ func TestPartitionForEqualsKafka(t *testing.T) {
 	}
 }
 
+func TestOutputCopiesWhatItIsGiven(t *testing.T) {
+	t.Parallel()
+	m, err := newMetrics(nil, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []*kgo.Record
+	out := &Output{emitter: keepRecords{&got}, ctx: t.Context(), metrics: m}
+	for size := range 10_000 {
+		b := make([]byte, size%5000)
+		for i := range b {
+			b[i] = byte(size)
+		}
+		out.EmitTo("t", 0, b, b)
+		clear(b)
+	}
+	out.EmitTo("t", 0, []byte("k"), nil)
+	for size, rec := range got[:10_000] {
+		if len(rec.Key) != size%5000 || len(rec.Value) != size%5000 {
+			t.Fatalf("record %d has %d bytes of key and %d of value", size, len(rec.Key), len(rec.Value))
+		}
+		for i := range rec.Key {
+			if rec.Key[i] != byte(size) || rec.Value[i] != byte(size) {
+				t.Fatalf("record %d was changed after it was emitted", size)
+			}
+		}
+	}
+	if got[10_000].Value != nil {
+		t.Error("a tombstone became an empty value")
+	}
+	out.EmitTo("t", 1, nil, nil)
+	if out.err == nil {
+		t.Error("a partition that does not exist was accepted")
+	}
+}
+
+// keepRecords is an emitter to topics of one partition.
+type keepRecords struct{ recs *[]*kgo.Record }
+
+func (k keepRecords) emit(_ context.Context, rec *kgo.Record)         { *k.recs = append(*k.recs, rec) }
+func (keepRecords) partitions(context.Context, string) (int32, error) { return 1, nil }
+
 func TestTickTime(t *testing.T) {
+	t.Parallel()
 	f := func(rec *kgo.Record, want int64, wantOK bool) {
 		t.Helper()
 		if us, ok := TickTime(rec); us != want || ok != wantOK {
@@ -69,6 +113,7 @@ func TestTickTime(t *testing.T) {
 }
 
 func TestTicksGoToIdlePartitionsOnly(t *testing.T) {
+	t.Parallel()
 	b := newBed(t, specs(2, "in")...)
 	now := time.UnixMicro(1_700_000_000_000_000)
 	tk := ticker{
@@ -99,6 +144,7 @@ func TestTicksGoToIdlePartitionsOnly(t *testing.T) {
 }
 
 func TestRunTickerTicksUntilStopped(t *testing.T) {
+	t.Parallel()
 	b := newBed(t, specs(2, "in")...)
 	reg := prometheus.NewRegistry()
 	w := &worker{reg: reg}
@@ -121,6 +167,7 @@ func TestRunTickerTicksUntilStopped(t *testing.T) {
 }
 
 func TestLagInRecordsAndTime(t *testing.T) {
+	t.Parallel()
 	b := newBed(t, specs(3, "in")...)
 	old := time.Now().Add(-time.Hour)
 	for i := range 10 {
@@ -164,6 +211,7 @@ func TestLagInRecordsAndTime(t *testing.T) {
 }
 
 func TestTopicsAreCreatedAndCompared(t *testing.T) {
+	t.Parallel()
 	b := newBed(t)
 	want := []TopicSpec{
 		{Name: "a", Partitions: 3, Config: map[string]string{"retention.ms": "60000", "message.timestamp.type": "LogAppendTime"}},
@@ -200,6 +248,7 @@ func TestTopicsAreCreatedAndCompared(t *testing.T) {
 }
 
 func TestEmbeddedBrokerStampsAppendTime(t *testing.T) {
+	t.Parallel()
 	s := specs(1, "appended", "created")
 	s[0].Config["message.timestamp.type"] = "LogAppendTime"
 	b := newBed(t, s...)
@@ -235,6 +284,7 @@ func TestEmbeddedBrokerStampsAppendTime(t *testing.T) {
 }
 
 func TestEmbeddedBrokerDropsItsHookBeforeItCloses(t *testing.T) {
+	t.Parallel()
 	s := specs(1, "appended")
 	s[0].Config["message.timestamp.type"] = "LogAppendTime"
 	b := newBed(t, s...)
@@ -249,6 +299,7 @@ func TestEmbeddedBrokerDropsItsHookBeforeItCloses(t *testing.T) {
 }
 
 func TestEmbeddedBrokerGuardsItsDirectory(t *testing.T) {
+	t.Parallel()
 	b := newBed(t)
 	_, err := StartEmbedded(EmbeddedConfig{DataDir: b.dir, Addr: "127.0.0.1:0"})
 	if !errors.Is(err, ErrDataDirInUse) {
@@ -279,6 +330,7 @@ func TestEmbeddedBrokerRemovesItsTemporaryDirectory(t *testing.T) {
 }
 
 func TestConfigIsChecked(t *testing.T) {
+	t.Parallel()
 	f := func(change func(*Config)) {
 		t.Helper()
 		cfg := windowsConfig()
@@ -302,6 +354,7 @@ func TestConfigIsChecked(t *testing.T) {
 }
 
 func TestMetricLabelsOfDeadLettersAreBounded(t *testing.T) {
+	t.Parallel()
 	reg := prometheus.NewRegistry()
 	m, err := newMetrics(reg, "g")
 	if err != nil {
@@ -329,6 +382,7 @@ func TestMetricLabelsOfDeadLettersAreBounded(t *testing.T) {
 }
 
 func TestLagMetricsGrowWhileAWorkerIsStuck(t *testing.T) {
+	t.Parallel()
 	now := time.UnixMilli(1_000_000)
 	c := newLagCollector(func() time.Time { return now })
 	reg := prometheus.NewRegistry()
