@@ -13,6 +13,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/weir-dev/weir/internal/services"
 	"github.com/weir-dev/weir/pipeline"
 	"github.com/weir-dev/weir/schemas"
 	"github.com/weir-dev/weir/stream"
@@ -25,6 +26,7 @@ type badRecord struct {
 	value       []byte
 	headers     []kgo.RecordHeader
 	compression kgo.CompressionCodec
+	unread      bool // its dead letter has neither key nor value
 }
 
 func badRecords() []badRecord {
@@ -39,7 +41,7 @@ func badRecords() []badRecord {
 	padding := strings.Repeat("x", 10<<20)
 	return []badRecord{
 		{name: "JSON that ends early", reason: string(schemas.ReasonMalformedJSON), value: []byte(`{"time":"2026-`)},
-		{name: "no JSON at all", reason: string(schemas.ReasonMalformedProtobuf), value: []byte("GET / HTTP/1.1")},
+		{name: "Protobuf that ends early", reason: string(schemas.ReasonMalformedProtobuf), value: []byte("\x0a\xff")},
 		{name: "status as text", reason: string(schemas.ReasonWrongType), value: event(now, `,"status":"200"`)},
 		{name: "status out of range", reason: string(schemas.ReasonOutOfRange), value: event(now, `,"status":20000`)},
 		{name: "invalid UTF-8", reason: string(schemas.ReasonInvalidUTF8), value: event(now, `,"user_agent":"`+"\xff\xfe"+`"`)},
@@ -48,6 +50,8 @@ func badRecords() []badRecord {
 		{name: "10 MB", reason: string(schemas.ReasonTooLarge), value: event(now, `,"attrs":{"padding":"`+padding+`"}`)},
 		{name: "gzip bomb", reason: string(schemas.ReasonTooLarge), value: make([]byte, 11<<20), compression: kgo.GzipCompression()},
 		{name: "zstd bomb", reason: string(schemas.ReasonTooLarge), value: bytes.Repeat([]byte("{"), 11<<20), compression: kgo.ZstdCompression()},
+		{name: "zstd bomb of 200 MB", reason: string(schemas.ReasonTooLarge), value: make([]byte, 200<<20), compression: kgo.ZstdCompression(), unread: true},
+		{name: "a user's name of 100 KB", reason: string(schemas.ReasonTooLarge), value: event(now, `,"user":"`+padding[:100<<10]+`"`)},
 		{name: "of the year 2099", reason: pipeline.ReasonFuture, value: event(time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC), "")},
 		{name: "an hour late", reason: string(schemas.ReasonLate), value: event(now.Add(-time.Hour), "")},
 		{name: "a version from the future", reason: string(schemas.ReasonUnknownVersion), value: event(now, ""), headers: header(schemas.HeaderSchema, "event/99")},
@@ -57,9 +61,17 @@ func badRecords() []badRecord {
 	}
 }
 
-func TestBadInputIsSetAsideAndStopsNothing(t *testing.T) {
+func TestBadInputOnEmbeddedBrokerIsSetAsideAndStopsNothing(t *testing.T) {
 	t.Parallel()
-	s := serve(t, nil, nil)
+	badInput(t, serve(t, nil, nil))
+}
+
+func TestBadInputOnRealKafkaIsSetAsideAndStopsNothing(t *testing.T) {
+	t.Parallel()
+	badInput(t, serve(t, services.Kafka(t), nil))
+}
+
+func badInput(t *testing.T, s *service) {
 	// The clock of the visitor's partition has started, for what is late.
 	strangersTraffic(t, s)
 	eventually(t, "the first events to be extracted", minute, func() bool { return s.d.written(s.d.topics.Features) > 0 })
@@ -79,14 +91,21 @@ func TestBadInputIsSetAsideAndStopsNothing(t *testing.T) {
 		i := slices.IndexFunc(dead, func(r *kgo.Record) bool {
 			from, _ := headerOf(r, stream.HeaderTopic)
 			reason, _ := headerOf(r, stream.HeaderReason)
-			return from == s.d.topics.Events && reason == b.reason && bytes.Equal(r.Key, []byte(b.name))
+			return from == s.d.topics.Events && reason == b.reason && (b.unread && len(r.Key) == 0 || string(r.Key) == b.name)
 		})
 		if i < 0 {
 			t.Errorf("%s: no dead letter with the reason %s", b.name, b.reason)
 			continue
 		}
-		if !bytes.Equal(dead[i].Value, b.value) {
-			t.Errorf("%s: the dead letter has %d bytes, not the %d that came", b.name, len(dead[i].Value), len(b.value))
+		want := b.value[:min(len(b.value), 64<<10)]
+		if b.unread {
+			want = nil
+		}
+		if !bytes.Equal(dead[i].Value, want) {
+			t.Errorf("%s: the dead letter has %d bytes, want the first %d of what came", b.name, len(dead[i].Value), len(want))
+		}
+		if size, _ := headerOf(dead[i], stream.HeaderSize); len(want) < len(b.value) && !b.unread && size != strconv.Itoa(len(b.value)) {
+			t.Errorf("%s: the dead letter says that %q bytes came, want %d", b.name, size, len(b.value))
 		}
 	}
 	if len(dead) != len(bad) {
@@ -117,6 +136,10 @@ func TestBadInputIsSetAsideAndStopsNothing(t *testing.T) {
 		return s.d.settled(s.d.topics.DeadLetter) == refused+2
 	})
 
+	// The largest event there may be, where it does not belong, is moved.
+	largest := fmt.Appendf(nil, `{"time":%q,"client_ip":%q,"api":"bank","attrs":{"padding":"`, time.Now().UTC().Format(time.RFC3339Nano), visitor)
+	largest = append(append(largest, bytes.Repeat([]byte("x"), 1<<20-len(largest)-3)...), `"}}`...)
+	s.d.produceBad(t, &badRecord{name: "largest", value: largest})
 	// All of it has hurt nobody: an attack that follows is blocked.
 	before := s.d.written(s.d.topics.Features)
 	began := time.Now()
@@ -129,7 +152,7 @@ func TestBadInputIsSetAsideAndStopsNothing(t *testing.T) {
 	if code, body := s.ask(visitor); code != http.StatusOK {
 		t.Errorf("a visitor got %d: %s", code, body)
 	}
-	t.Logf("figures: %d kinds of bad records, each set aside whole with its reason and counted; "+
+	t.Logf("figures: %d kinds of bad records, each set aside with its reason and counted; "+
 		"a gzip body of %d KB that would grow to 256 MB refused; the next attack blocked within %.1f s of its first call",
 		len(bad), len(bomb)>>10, time.Since(began).Seconds())
 	s.stop(t)
@@ -143,7 +166,7 @@ func (d *deployment) produceBad(t *testing.T, b *badRecord) {
 		codec = kgo.NoCompression()
 	}
 	cl, err := kgo.NewClient(kgo.SeedBrokers(d.brokers...), kgo.ProducerBatchCompression(codec),
-		kgo.ProducerBatchMaxBytes(100<<20), kgo.BrokerMaxWriteBytes(128<<20))
+		kgo.ProducerBatchMaxBytes(256<<20), kgo.BrokerMaxWriteBytes(300<<20))
 	if err != nil {
 		t.Fatal(err)
 	}

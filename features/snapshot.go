@@ -218,6 +218,9 @@ func (o *observation) code(c *codec) {
 	c.i64(&status)
 	o.status = int32(status)
 	uv(c, &o.flags)
+	if o.time < 0 {
+		c.take(-1) // before 1970: hours and hops would be negative
+	}
 }
 
 func (h *openHop) code(c *codec) {

@@ -72,6 +72,10 @@ func (p *extract) Process(rec *kgo.Record, out *stream.Output) error {
 		out.DeadLetter(rec, string(schemas.ReasonOf(err)))
 		return nil
 	}
+	if longestName(e) > maxName {
+		out.DeadLetter(rec, string(schemas.ReasonTooLarge))
+		return nil
+	}
 	rerouted := header(rec, HeaderRerouted)
 	t, appended := EventTime(rec, e)
 	if t > appended+maxClockLead {
@@ -89,6 +93,16 @@ func (p *extract) Process(rec *kgo.Record, out *stream.Output) error {
 		out.DeadLetter(rec, string(schemas.ReasonLate))
 	}
 	return nil
+}
+
+// maxName bounds the text that names a client, an entity or an API, bytes. It is
+// repeated in keys, features and verdicts, which must stay below what a broker
+// takes; gateways do not let a request pass that comes near it.
+const maxName = 64 << 10
+
+func longestName(e *schemas.Event) int {
+	return max(len(e.Tenant), len(e.API), len(e.Host), len(e.Route), len(e.Path), len(e.ClientIP),
+		len(e.Consumer), len(e.User), len(e.Credential), len(e.Session), len(e.JA4))
 }
 
 // EventTime is when a call happened and when the broker took it in, µs since

@@ -95,6 +95,16 @@ func newTail(maxima []float64) Tail {
 	return t
 }
 
+// rises tells whether the tail is a curve: as many Y as X, X rising, Y not falling.
+func (t *Tail) rises() bool {
+	for i := 1; i < len(t.X) && len(t.Y) == len(t.X); i++ {
+		if t.X[i] <= t.X[i-1] || t.Y[i] < t.Y[i-1] {
+			return false
+		}
+	}
+	return len(t.Y) == len(t.X)
+}
+
 // evidence is -ln of the probability that a benign client-day reaches x.
 func (t *Tail) evidence(x float64) float64 {
 	if t.Ville && len(t.X) == 0 {

@@ -32,7 +32,7 @@ func (s *Scorer) decide(j *judgement, before, after *Evidence, provisional bool,
 	f := j.f
 	leader := 0
 	for i := range j.evidence {
-		if j.evidence[i] > j.evidence[leader] {
+		if j.evidence[i]+logWeights[i] > j.evidence[leader]+logWeights[leader] {
 			leader = i
 		}
 	}
@@ -89,7 +89,7 @@ func explain(j *judgement, leader int, view *Evidence) []schemas.FeatureExplanat
 			s.evidence = max(s.evidence, j.evidence[c])
 			leads = leads || c == leader
 		}
-		if !counts(s.evidence, j.evidence[leader]) {
+		if !leads && !counts(s.evidence, j.evidence[leader]) {
 			continue
 		}
 		total += s.evidence

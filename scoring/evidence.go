@@ -163,8 +163,12 @@ func (ev *Evidence) decode(b []byte) ([]byte, error) {
 		return v
 	}
 	ev.Day = int64(next())
-	for _, f := range ev.floats() {
+	for i, f := range ev.floats() {
 		*f = math.Float64frombits(next())
+		// Counts come before baselines, whose M2 may round to less than nothing.
+		if math.IsNaN(*f) || math.IsInf(*f, 0) || *f < 0 && i < numEvidenceFloats-4*3 {
+			return nil, fmt.Errorf("%w: a sum of %v", errEvidence, *f)
+		}
 	}
 	ev.BlockedUntil, ev.BlockWindow = int64(next()), int64(next())
 	for i := range ev.Pending {
@@ -173,5 +177,8 @@ func (ev *Evidence) decode(b []byte) ([]byte, error) {
 		b = b[1:]
 	}
 	ev.Blocked, ev.Repeats = Rank(b[0]), b[1]
+	if max(ev.Blocked, ev.Pending[0].Rank, ev.Pending[1].Rank) > RankBlock {
+		return nil, fmt.Errorf("%w: an unknown rank", errEvidence)
+	}
 	return b[2:], nil
 }

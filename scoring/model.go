@@ -190,6 +190,9 @@ func (m *Model) check() error {
 	}
 	for _, byType := range all {
 		for name, b := range byType {
+			if b == nil {
+				return fmt.Errorf("%w: stratum %q is empty", ErrModel, name)
+			}
 			for _, p := range []float64{b.LoginFailure, b.Denied, b.Missing, b.Sequential} {
 				if !(p > 0 && p < 1) {
 					return fmt.Errorf("%w: stratum %q bounds a probability by %v", ErrModel, name, p)
@@ -198,11 +201,19 @@ func (m *Model) check() error {
 			if !(b.Requests.Mean > 0 && b.Requests.Size > 0 && b.Objects.Mean > 0 && b.Objects.Size > 0) {
 				return fmt.Errorf("%w: stratum %q has no positive counts", ErrModel, name)
 			}
+			if b.Requests.Between < 0 || b.Objects.Between < 0 {
+				return fmt.Errorf("%w: stratum %q has a negative variance", ErrModel, name)
+			}
 		}
 	}
 	for name, c := range m.Calibration {
-		if c.N <= 0 || len(c.Top) == 0 || !slices.IsSortedFunc(c.Top, func(a, b float64) int { return -cmpFloat(a, b) }) {
+		if c == nil || c.N < len(c.Top) || len(c.Top) == 0 || !slices.IsSortedFunc(c.Top, func(a, b float64) int { return -cmpFloat(a, b) }) {
 			return fmt.Errorf("%w: calibration of stratum %q is empty or unsorted", ErrModel, name)
+		}
+		for i := range c.Tails {
+			if !c.Tails[i].rises() {
+				return fmt.Errorf("%w: calibration of stratum %q has a tail that does not rise", ErrModel, name)
+			}
 		}
 	}
 	return nil

@@ -200,7 +200,9 @@ func (s *Scorer) judge(j *judgement, ev *Evidence) {
 	}
 	j.combined = j.ladder.calibration.combine(&j.scores, &j.evidence)
 	for r := RankBlock; r > RankObserve; r-- {
-		if j.combined >= j.ladder.at[r] {
+		// Above, not at: benign evidence has atoms, such as five failures of five,
+		// and a threshold on one would fire for all that share it.
+		if j.combined > j.ladder.at[r] {
 			j.rank = r
 			break
 		}
@@ -246,7 +248,7 @@ func (s *Scorer) early(j *judgement, ev *Evidence, out Emitter) {
 	if j.rank <= trial.Blocked {
 		return
 	}
-	at := 0
+	at := -1
 	for i, p := range ev.Pending {
 		switch {
 		case p.Rank >= j.rank && p.Window <= j.f.WindowStart:
@@ -260,6 +262,9 @@ func (s *Scorer) early(j *judgement, ev *Evidence, out Emitter) {
 		if p.Window == j.f.WindowStart && p.Rank > RankObserve {
 			at = i
 		}
+	}
+	if at < 0 {
+		return // what is not remembered could not be withdrawn
 	}
 	ev.Pending[at] = Pending{j.f.WindowStart, j.rank}
 	s.decide(j, ev, trial, true, out)

@@ -10,8 +10,7 @@ import (
 
 const snapshotVersion = 1
 
-// ErrSnapshot says that a snapshot cannot be read: torn, of another version, or
-// made under another model.
+// ErrSnapshot says that a snapshot cannot be read: torn, or of another version.
 var ErrSnapshot = errors.New("scoring snapshot")
 
 // AppendSnapshot appends one shard's evidence to dst.
@@ -59,7 +58,7 @@ func (s *Scorer) RestoreSnapshot(shard int, data []byte, resume int64) error {
 		isProtected := data[16] == 1
 		var ev Evidence
 		rest, err := ev.decode(data[17:])
-		if err != nil {
+		if err != nil || clients.Peek(key) != nil {
 			return torn
 		}
 		data = rest

@@ -92,7 +92,7 @@ func logBeta(a, b float64) float64 {
 // logCodeGain is how many nats an adaptive code saves on n intervals over a
 // source of h0 bits an interval, when their histogram has entropy h bits over
 // the half-octave bins of features: n (h0 - h) ln 2, less the price of learning
-// the histogram, half of log n for each bin beyond the first that e^h says are
+// the histogram, half of log n for each bin beyond the first that 2^h says are
 // in use (Rissanen's stochastic complexity). Read as evidence, it grows linearly
 // with every interval that is more regular than h0.
 func logCodeGain(n, h, h0 float64) float64 {

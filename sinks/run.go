@@ -154,7 +154,21 @@ func (r *runner) consume(ctx context.Context) {
 			r.fail(err)
 		}
 		r.cl.AllowRebalance()
+		r.skipTooLarge(fetches)
 	}
+}
+
+// skipTooLarge passes over batches that decompress to more than is taken; the
+// client fetches nothing more of such a partition until told where to go on.
+func (r *runner) skipTooLarge(fetches kgo.Fetches) {
+	fetches.EachError(func(_ string, _ int32, err error) {
+		var b *kgo.ErrDecompressTooLarge
+		if errors.As(err, &b) {
+			r.log.Error("batch left out: it decompresses to more than 64 MiB",
+				"topic", b.Topic, "partition", b.Partition, "from", b.Offset, "to", b.NextOffset)
+			r.cl.SetOffsets(map[string]map[int32]kgo.EpochOffset{b.Topic: {b.Partition: {Epoch: b.Epoch, Offset: b.NextOffset}}})
+		}
+	})
 }
 
 // closeAged closes chunks by age while polls wait for records.

@@ -164,7 +164,7 @@ func TestARebalanceKeepsWhatDidNotChange(t *testing.T) {
 	t.Parallel()
 	const partitions = 4
 	b := newBed(t, specs(partitions, "left", "right", "out", "state")...)
-	cfg := Config{Group: "pairs", Inputs: []string{"left", "right"}, StateTopic: "state", Delivery: AtLeastOnce, NewProcessor: newPairs}
+	cfg := patient(Config{Group: "pairs", Inputs: []string{"left", "right"}, StateTopic: "state", Delivery: AtLeastOnce, NewProcessor: newPairs})
 	first := startWorker(t, b.addrs, cfg)
 	var recs []*kgo.Record
 	for p := range int32(partitions) {

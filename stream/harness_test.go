@@ -331,4 +331,3 @@ func specs(partitions int32, names ...string) []TopicSpec {
 	}
 	return s
 }
-

@@ -25,6 +25,9 @@ const maxStrays = 50
 // loop polls, processes and commits until ctx is cancelled or something fails.
 func (s *session) loop(ctx context.Context) (worked bool, err error) {
 	for ctx.Err() == nil {
+		if err := s.skipTooLarge(ctx); err != nil {
+			return worked, err
+		}
 		if s.cfg.Delivery == AtLeastOnce {
 			// What was taken away before this poll cannot be in it. A
 			// transaction session has its own note of it, which only ending a
@@ -55,7 +58,53 @@ func (s *session) poll(ctx context.Context, wait time.Duration) (kgo.Fetches, er
 	if fetches.IsClientClosed() {
 		return nil, errors.New("client was closed")
 	}
+	fetches.EachError(func(_ string, _ int32, err error) {
+		var large *kgo.ErrDecompressTooLarge
+		if errors.As(err, &large) {
+			s.tooLarge = append(s.tooLarge, large)
+		}
+	})
 	return fetches, pollError(fetches)
+}
+
+// reasonTooLarge is the reason of the dead letter that stands for a batch.
+const reasonTooLarge = "too_large"
+
+// skipTooLarge passes over batches that decompress to more than a worker takes.
+// Nobody has read them, so one dead letter without a value stands for each. The
+// client does not fetch such a partition until told where to go on; what came
+// before the batch must be committed by then, because the new position counts as
+// committed.
+func (s *session) skipTooLarge(ctx context.Context) error {
+	batches := s.tooLarge
+	s.tooLarge = nil
+	for _, b := range batches {
+		s.mu.Lock()
+		t := s.tasks[b.Partition]
+		dirty := t != nil && t.dirty
+		s.mu.Unlock()
+		if t == nil || t.next[b.Topic] > b.Offset {
+			continue
+		}
+		if dirty || t.next[b.Topic] < b.Offset {
+			return b // a commit did not stand; the next session meets the batch again
+		}
+		if err := s.work.begin(); err != nil {
+			return err
+		}
+		t.out.DeadLetter(&kgo.Record{Topic: b.Topic, Partition: b.Partition, Offset: b.Offset}, reasonTooLarge)
+		c, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.CommitTimeout)
+		ok, err := s.work.commit(c)
+		cancel()
+		if err != nil || !ok {
+			return errors.Join(err, b)
+		}
+		s.cfg.Logger.Error("batch refused: it decompresses to more than 64 MiB",
+			"group", s.cfg.Group, "topic", b.Topic, "partition", b.Partition, "from", b.Offset, "to", b.NextOffset)
+		t.next[b.Topic] = b.NextOffset
+		s.cl.SetOffsets(map[string]map[int32]kgo.EpochOffset{b.Topic: {b.Partition: {Epoch: b.Epoch, Offset: b.NextOffset}}})
+	}
+	return nil
 }
 
 // cycle processes fetches and what else comes within the commit interval, and

@@ -16,7 +16,12 @@ const (
 	HeaderTopic     = "weir-topic"     // where it came from
 	HeaderPartition = "weir-partition" // decimal
 	HeaderOffset    = "weir-offset"    // decimal
+	HeaderSize      = "weir-size"      // size of the value if it was cut, bytes, decimal
 )
+
+// maxDeadLetter bounds key, value and headers of a dead letter, each, in bytes:
+// what is refused for its size must not fail the worker by its size.
+const maxDeadLetter = 64 << 10
 
 // ErrUnknownTopic is wrapped by errors about a topic that does not exist.
 var ErrUnknownTopic = errors.New("topic does not exist")
@@ -88,8 +93,9 @@ func (o *Output) Partitions(topic string) int32 {
 }
 
 // DeadLetter writes rec as it came, key, value and headers, to the dead-letter
-// topic, with headers that say why and where from. The reason is a short
-// constant text; it is a metric label.
+// topic, with headers that say why and where from. Key and value are cut to
+// 64 KiB each, and headers above that together are left out. The reason is a
+// short constant text; it is a metric label.
 func (o *Output) DeadLetter(rec *kgo.Record, reason string) {
 	if o.muted || o.err != nil {
 		return
@@ -103,15 +109,25 @@ func (o *Output) DeadLetter(rec *kgo.Record, reason string) {
 	if n < 1 {
 		return
 	}
-	headers := make([]kgo.RecordHeader, 0, len(rec.Headers)+4)
-	headers = append(headers, rec.Headers...)
+	headers := make([]kgo.RecordHeader, 0, len(rec.Headers)+5)
+	size := 0
+	for _, h := range rec.Headers {
+		size += len(h.Key) + len(h.Value)
+	}
+	if size <= maxDeadLetter {
+		headers = append(headers, rec.Headers...)
+	}
+	if len(rec.Value) > maxDeadLetter {
+		headers = append(headers, kgo.RecordHeader{Key: HeaderSize, Value: strconv.AppendInt(nil, int64(len(rec.Value)), 10)})
+	}
 	headers = append(headers,
 		kgo.RecordHeader{Key: HeaderReason, Value: []byte(reason)},
 		kgo.RecordHeader{Key: HeaderTopic, Value: []byte(rec.Topic)},
 		kgo.RecordHeader{Key: HeaderPartition, Value: strconv.AppendInt(nil, int64(rec.Partition), 10)},
 		kgo.RecordHeader{Key: HeaderOffset, Value: strconv.AppendInt(nil, rec.Offset, 10)},
 	)
-	o.send(o.deadLetterTopic, rec.Partition%n, rec.Key, rec.Value, headers)
+	key, value := rec.Key[:min(len(rec.Key), maxDeadLetter)], rec.Value[:min(len(rec.Value), maxDeadLetter)]
+	o.send(o.deadLetterTopic, rec.Partition%n, key, value, headers)
 }
 
 func (o *Output) fail(err error) {

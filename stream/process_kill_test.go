@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,6 +15,13 @@ const childEnv = "WEIR_STREAM_TEST_WORKER"
 func TestMain(m *testing.M) {
 	addr := os.Getenv(childEnv)
 	if addr == "" {
+		// The tests wait for time-outs more than they compute, so more of them
+		// can run at once than there are processors.
+		flag.Parse()
+		if err := flag.Set("test.parallel", "5"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 		os.Exit(m.Run())
 	}
 	if err := Run(context.Background(), fast([]string{addr}, killedConfig())); err != nil {

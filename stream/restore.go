@@ -19,6 +19,7 @@ import (
 // It runs beside the main loop, which may be in the middle of a commit with
 // the partitions owned before; tasks are handed over under mu.
 func (s *session) adjust(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	<-s.opened
 	assigned := make(map[int32]bool)
 	for _, parts := range offsets {
 		for p := range parts {

@@ -30,7 +30,7 @@ func (b blocking) Process(rec *kgo.Record, out *Output) error {
 
 func blockingConfig(delivery Delivery) (Config, *gate) {
 	g := &gate{reached: make(chan struct{}), release: make(chan struct{})}
-	cfg := windowsConfig()
+	cfg := patient(windowsConfig())
 	cfg.Delivery = delivery
 	cfg.NewProcessor = func(p, n int32) (Processor, error) {
 		proc, err := newWindows(p, n)
@@ -49,7 +49,7 @@ func TestWorkOnRevokedPartitionsIsRolledBack(t *testing.T) {
 	<-g.reached
 	// The first worker is in the middle of a transaction; half of its
 	// partitions go to the second, which starts where the last commit was.
-	second := startWorker(t, b.addrs, windowsConfig())
+	second := startWorker(t, b.addrs, patient(windowsConfig()))
 	eventually(t, "the second worker to have caught up", func() bool {
 		return second.metric(t, "weir_stream_records_total") >= 600
 	})
@@ -74,7 +74,7 @@ func TestARevocationWaitsForWorkThatIsNotInATransaction(t *testing.T) {
 	cfg, g := blockingConfig(AtLeastOnce)
 	first := startWorker(t, b.addrs, cfg)
 	<-g.reached
-	plain := windowsConfig()
+	plain := patient(windowsConfig())
 	plain.Delivery = AtLeastOnce
 	second := startWorker(t, b.addrs, plain)
 	eventually(t, "the second member to join", func() bool {

@@ -15,7 +15,7 @@ func TestOutputEqualsOnePassOverTheInput(t *testing.T) {
 	f := func(delivery Delivery, snapshotInterval time.Duration) {
 		t.Helper()
 		b := newBed(t, specs(4, "in", "out", "state", "dead")...)
-		cfg := windowsConfig()
+		cfg := patient(windowsConfig())
 		cfg.Delivery, cfg.SnapshotInterval = delivery, snapshotInterval
 		w := startWorker(t, b.addrs, cfg)
 		for i := range 5 {

@@ -19,9 +19,11 @@ type session struct {
 	cl      *kgo.Client
 	work    committer
 	ctx     context.Context // of the outputs: lives until the session is dropped
+	opened  chan struct{}   // closed when cl and work are set: the client calls back before it is returned
 
-	snapshotBuf []byte // reused between snapshots
-	strays      int    // commits in a row that had records without a task
+	snapshotBuf []byte                       // reused between snapshots
+	tooLarge    []*kgo.ErrDecompressTooLarge // batches to be passed over, in the order met
+	strays      int                          // commits in a row that had records without a task
 
 	mu        sync.Mutex // covers all below, and task.dirty and task.seen
 	tasks     map[int32]*task
@@ -53,6 +55,7 @@ func (r *runner) session(ctx context.Context) (worked bool, err error) {
 		metrics: r.metrics,
 		cluster: c,
 		ctx:     outCtx,
+		opened:  make(chan struct{}),
 		tasks:   make(map[int32]*task),
 		parked:  make(map[int32]*task),
 	}
@@ -118,6 +121,11 @@ func (r *runner) options(more ...kgo.Opt) []kgo.Opt {
 	return append(opts, more...)
 }
 
+// maxBatch bounds a batch of outputs, bytes. A processor may pass on a record of
+// 1 MiB, the most an event may have, with key and headers; the client's default
+// is just below that.
+const maxBatch = 1<<20 + 256<<10
+
 // open creates the group client. Each option that is not a plain size keeps a
 // known failure away; DESIGN.md lists them.
 func (s *session) open(r *runner) error {
@@ -144,6 +152,7 @@ func (s *session) open(r *runner) error {
 		kgo.FetchMaxPartitionBytes(cfg.FetchMaxPartitionBytes),
 		kgo.MaxDecompressBatchBytes(64<<20),
 		kgo.ProducerLinger(0),
+		kgo.ProducerBatchMaxBytes(maxBatch),
 		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.AdjustFetchOffsetsFn(s.adjust),
@@ -165,6 +174,7 @@ func (s *session) open(r *runner) error {
 			return fmt.Errorf("%w: creating group client: %w", ErrConfig, err)
 		}
 		s.cl, s.work = cl, newPlain(cl, failed, cfg.CommitTimeout)
+		close(s.opened)
 		return nil
 	}
 	opts = append(opts, kgo.TransactionalID(r.transactionalID), kgo.TransactionTimeout(cfg.TransactionTimeout))
@@ -173,6 +183,7 @@ func (s *session) open(r *runner) error {
 		return fmt.Errorf("%w: creating transaction session: %w", ErrConfig, err)
 	}
 	s.cl, s.work = sess.Client(), &transactions{sess: sess, failed: failed}
+	close(s.opened)
 	return nil
 }
 
@@ -225,6 +236,7 @@ func (s *session) onRevoked(_ context.Context, _ *kgo.Client, revoked map[string
 	if len(revoked) == 0 {
 		return
 	}
+	<-s.opened
 	s.work.revoking()
 	defer s.work.revoked()
 	s.mu.Lock()
@@ -313,11 +325,13 @@ func (l kgoLogger) Log(level kgo.LogLevel, msg string, keyvals ...any) {
 }
 
 // pollError returns the first error in fetches that ends the session. What
-// stems from the deadline of the poll itself is none.
+// stems from the deadline of the poll itself is none, and batches that are too
+// large are passed over.
 func pollError(fetches kgo.Fetches) error {
 	var first error
 	fetches.EachError(func(topic string, partition int32, err error) {
-		if first != nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		if first != nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
+			errors.As(err, new(*kgo.ErrDecompressTooLarge)) {
 			return
 		}
 		first = fmt.Errorf("polling %s/%d: %w", topic, partition, err)

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -176,4 +177,11 @@ func windowsConfig() Config {
 		DeadLetterTopic: "dead",
 		NewProcessor:    newWindows,
 	}
+}
+
+// patient gives a worker that nobody kills the time a slow machine may take,
+// for tests that expect no session to be lost.
+func patient(cfg Config) Config {
+	cfg.SessionTimeout, cfg.TransactionTimeout, cfg.CommitTimeout, cfg.StopTimeout = time.Minute, time.Minute, 30*time.Second, time.Minute
+	return cfg
 }

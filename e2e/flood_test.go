@@ -1,0 +1,123 @@
+package e2e
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weir-dev/weir/config"
+	"github.com/weir-dev/weir/features"
+	"github.com/weir-dev/weir/schemas"
+	"github.com/weir-dev/weir/simulate"
+)
+
+// TestFloodOfIdentitiesChangesNeitherMemoryNorAnybodysScore: in one simulated
+// minute far more client keys appear than a worker may remember.
+func TestFloodOfIdentitiesChangesNeitherMemoryNorAnybodysScore(t *testing.T) {
+	t.Parallel()
+	const (
+		partitions = 4
+		heapBound  = 16 << 20 // bytes by which the heap may grow once its room is full
+	)
+	keys, maxClients := choose(60_000, 1_000_000), choose(5_000, 50_000)
+
+	cfg := simulate.DefaultConfig()
+	cfg.Seed, cfg.Start = 8, cfg.Start.Add(9*hour)
+	cfg.Clients, cfg.Duration, cfg.Activity = choose(300, 2_000), 40*minute, 30
+	for i, attack := range []string{"credential-stuffing", "object-enumeration", "scraping"} {
+		cfg.Attacks = append(cfg.Attacks, simulate.AttackSpec{Name: attack, Start: time.Duration(8*i+2) * minute})
+	}
+	g, err := simulate.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hostile := map[string]bool{}
+	for _, l := range g.Labels() {
+		hostile[l.EntityType+":"+l.Entity] = true
+	}
+	usual := simulate.Collect(g, -1, features.AppendClientKey)
+	// A first flood takes all the room that there is; the second must find its
+	// own by forgetting the first.
+	first := simulate.Collect(simulate.Flood(1<<20, 3*maxClients, cfg.Start.Add(15*minute), minute), -1, features.AppendClientKey)
+	second := simulate.Collect(simulate.Flood(8, keys, cfg.Start.Add(20*minute), minute), -1, features.AppendClientKey)
+	floods := map[string]bool{}
+	for _, r := range slices.Concat(first, second) {
+		floods[string(r.Key)] = true
+	}
+	if len(floods) < keys+2*maxClients {
+		t.Fatalf("%d keys, want %d", len(floods), keys+3*maxClients)
+	}
+	mixed := slices.Concat(usual, first, second)
+	slices.SortStableFunc(mixed, func(a, b simulate.Record) int { return cmp.Compare(a.Time, b.Time) })
+	before, _ := slices.BinarySearchFunc(mixed, second[0].Time, func(r simulate.Record, t int64) int { return cmp.Compare(r.Time, t) })
+	end := closing(usual)
+
+	broker := embedded(t)
+	play := func(prefix string, events []simulate.Record, pause int) (*outcome, []float64) {
+		d := deploy(t, broker, prefix, partitions)
+		admin := freeAddress(t)
+		p := d.worker(config.RoleExtract+","+config.RoleScore, "--listen.admin", admin, "--features.max-clients", fmt.Sprint(maxClients))
+		s := service{process: p, d: d, admin: admin}
+		var heap []float64
+		for _, part := range [][]simulate.Record{events[:pause], events[pause:]} {
+			for _, e := range part {
+				d.send(e)
+			}
+			d.flush()
+			if len(heap) > 0 {
+				d.tick(end)
+			}
+			d.drain(3*minute, p)
+			heap = append(heap, s.heap(t))
+		}
+		p.stop(t)
+		o := &outcome{}
+		d.readVerdicts(o)
+		return o, heap
+	}
+	calm, calmHeap := play("calm.", usual, len(usual)/2)
+	began := time.Now()
+	flooded, heap := play("flooded.", mixed, before)
+	took := time.Since(began)
+
+	if grown := heap[1] - heap[0]; grown > heapBound {
+		t.Errorf("the heap grew from %.1f to %.1f MiB", heap[0]/(1<<20), heap[1]/(1<<20))
+	}
+	ofFlood := 0
+	for id, text := range flooded.verdicts {
+		v := decodeVerdict(t, text)
+		switch who := v.Entity.String(); {
+		case floods[who]:
+			ofFlood++
+			delete(flooded.verdicts, id)
+			if v.Action == schemas.ActionBlock {
+				t.Errorf("a client of one or two calls was blocked: %s", text)
+			}
+		case v.Action == schemas.ActionBlock && !hostile[who]:
+			t.Errorf("a benign client was blocked: %s", text)
+		}
+	}
+	sameTexts(t, "verdict", flooded.verdicts, calm.verdicts)
+	if calm.blocks(t) == 0 {
+		t.Error("nothing was blocked that could have changed")
+	}
+	t.Logf("figures: %d new keys in a minute against room for %d clients, among %d other events; "+
+		"heap after collection %.1f MiB before and %.1f MiB after (bound on growth %d MiB; %.1f MiB without any flood); "+
+		"%d verdicts (%d blocks) unchanged, %d of the flood's keys judged unusual, none blocked; %.0f s",
+		keys, maxClients, len(usual), heap[0]/(1<<20), heap[1]/(1<<20), heapBound>>20, calmHeap[1]/(1<<20),
+		len(calm.verdicts), calm.blocks(t), ofFlood, took.Seconds())
+}
+
+// heap is what a process keeps after a garbage collection, bytes.
+func (s *service) heap(t *testing.T) float64 {
+	t.Helper()
+	for range 2 { // what finalizers free goes with the second
+		if code, body := get("http://"+s.admin+"/debug/pprof/heap?gc=1", nil); code != 200 {
+			t.Fatalf("collecting garbage: %d %s", code, strings.TrimSpace(body))
+		}
+	}
+	return s.metric(t, "go_memstats_heap_alloc_bytes", "")
+}
