@@ -168,8 +168,16 @@ func (h *openHop) idBefore(a *eventID, text []byte, b *eventID) bool {
 	return string(text) < string(h.idText[b.from:b.to])
 }
 
+// compactIDs drops the text of ids that are no longer kept.
 func (h *openHop) compactIDs() {
-	text := make([]byte, 0, 1024)
+	size := 0
+	for _, id := range h.ids {
+		size += int(id.to - id.from)
+	}
+	if size == len(h.idText) {
+		return
+	}
+	text := make([]byte, 0, size)
 	for i := range h.ids {
 		from := int32(len(text))
 		text = append(text, h.idText[h.ids[i].from:h.ids[i].to]...)

@@ -211,7 +211,7 @@ func TestFoldingAFloodChangesNoFinalRecord(t *testing.T) {
 		fails bool
 	}
 	calls := make([]arrival, n)
-	base := int64(start - start%cfg.Hop)
+	base := start - start%cfg.Hop
 	for i := range calls {
 		at := base + int64(i)*(59*second/n)
 		calls[i] = arrival{at, at + rng.Int64N(second), i%3 == 0}

@@ -281,7 +281,7 @@ func TestTheMostRegularRouteIsReported(t *testing.T) {
 	var f schemas.ClientFeatures
 	for range 20 {
 		noise := at + rng.Int64N(50*second) + 2*second
-		f = record(&s, observation{time: at, route: 1, flags: isMutation})
+		record(&s, observation{time: at, route: 1, flags: isMutation})
 		f = record(&s, observation{time: noise, route: 2, flags: isMutation})
 		at += 60 * second
 	}

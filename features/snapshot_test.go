@@ -183,7 +183,7 @@ func TestTimeRestartsWhereTheOldestShardStands(t *testing.T) {
 			if err := y.RestoreSnapshot(shard, data, 20); err != nil {
 				t.Fatal(err)
 			}
-			want := int64(-cfg.Lateness)
+			want := -cfg.Lateness
 			if i == 1 {
 				want = at
 			}

@@ -169,10 +169,10 @@ func (e *Embedded) dropHook() error {
 
 func (e *Embedded) release() {
 	if e.lock != nil {
-		e.lock.Close() // gives the lock back
+		_ = e.lock.Close() // gives the lock back
 	}
 	if e.tempDir != "" {
-		os.RemoveAll(e.tempDir)
+		_ = os.RemoveAll(e.tempDir)
 	}
 }
 
@@ -182,6 +182,8 @@ func (e *Embedded) release() {
 // its timestamps are moved as a whole so that the newest is the time of
 // arrival. The records of a batch keep the distances they were produced with,
 // where Kafka would give all of them the same time.
+//
+//nolint:revive // the order of results is the broker's
 func (e *Embedded) stampAppendTime(kreq kmsg.Request) (kmsg.Response, error, bool) {
 	req, ok := kreq.(*kmsg.ProduceRequest)
 	if !ok {

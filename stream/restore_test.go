@@ -12,7 +12,7 @@ import (
 
 func (b *bed) commit(group, topic string, partition int32, at int64) {
 	b.t.Helper()
-	var offsets kadm.Offsets = make(kadm.Offsets)
+	offsets := make(kadm.Offsets)
 	offsets.Add(kadm.Offset{Topic: topic, Partition: partition, At: at, LeaderEpoch: -1})
 	if err := b.adm.CommitAllOffsets(b.ctx(), group, offsets); err != nil {
 		b.t.Fatal(err)
@@ -93,7 +93,7 @@ func TestRecordsDeletedBeforeTheyWereProcessedAreCounted(t *testing.T) {
 	b := newBed(t, specs(1, "in", "out", "state", "dead")...)
 	feed(b, "in", 1, 0, 200)
 	b.commit("g", "in", 0, 10)
-	var offsets kadm.Offsets = make(kadm.Offsets)
+	offsets := make(kadm.Offsets)
 	offsets.Add(kadm.Offset{Topic: "in", Partition: 0, At: 50})
 	if _, err := b.adm.DeleteRecords(b.ctx(), offsets); err != nil {
 		t.Fatal(err)
