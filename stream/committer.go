@@ -104,20 +104,7 @@ func (p *plain) commit(ctx context.Context) (bool, error) {
 	if len(offsets) == 0 {
 		return true, nil
 	}
-	var commitErr error
-	p.cl.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
-		if err != nil {
-			commitErr = err
-			return
-		}
-		for _, t := range resp.Topics {
-			for _, part := range t.Partitions {
-				if err := kerr.ErrorForCode(part.ErrorCode); err != nil && commitErr == nil {
-					commitErr = fmt.Errorf("topic %s partition %d: %w", t.Topic, part.Partition, err)
-				}
-			}
-		}
-	})
+	commitErr := commitOffsets(ctx, p.cl, offsets)
 	switch {
 	case commitErr == nil:
 		return true, nil
@@ -127,8 +114,27 @@ func (p *plain) commit(ctx context.Context) (bool, error) {
 		p.rewind()
 		return false, nil
 	default:
-		return false, fmt.Errorf("committing offsets: %w", commitErr)
+		return false, commitErr
 	}
+}
+
+// commitOffsets commits as the member that cl is, outside any transaction.
+func commitOffsets(ctx context.Context, cl *kgo.Client, offsets map[string]map[int32]kgo.EpochOffset) error {
+	var first error
+	cl.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
+		if err != nil {
+			first = fmt.Errorf("committing offsets: %w", err)
+			return
+		}
+		for _, t := range resp.Topics {
+			for _, part := range t.Partitions {
+				if err := kerr.ErrorForCode(part.ErrorCode); err != nil && first == nil {
+					first = fmt.Errorf("committing offset of %s/%d: %w", t.Topic, part.Partition, err)
+				}
+			}
+		}
+	})
+	return first
 }
 
 func (p *plain) abort(context.Context) error {

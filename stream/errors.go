@@ -66,6 +66,12 @@ func failureKey(err error) (key string, ok bool) {
 	if errors.As(err, &large) {
 		return fmt.Sprintf("%s/%d@%d", large.Topic, large.Partition, large.Offset), true
 	}
+	var lost *kgo.ErrDataLoss
+	if errors.As(err, &lost) {
+		// The log was cut back and written anew below our position. What the
+		// state was built from is gone, so going on needs somebody's decision.
+		return fmt.Sprintf("%s/%d lost", lost.Topic, lost.Partition), true
+	}
 	var out *produceError
 	if errors.As(err, &out) && !kerr.IsRetriable(out.err) && errors.As(err, new(*kerr.Error)) {
 		return out.Error(), true

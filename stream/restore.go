@@ -49,6 +49,9 @@ func (s *session) adjust(ctx context.Context, offsets map[string]map[int32]kgo.O
 		}
 		return nil, err
 	}
+	if err := s.commitClamped(ctx, offsets, committed); err != nil {
+		return nil, err
+	}
 	adjusted := make(map[string]map[int32]kgo.Offset, len(offsets))
 	for _, topic := range s.cfg.Inputs {
 		adjusted[topic] = make(map[int32]kgo.Offset, len(partitions))
@@ -177,6 +180,29 @@ func (s *session) clamp(ctx context.Context, partitions []int32, committed map[i
 		case <-time.After(s.cfg.RetryBackoff):
 		}
 	}
+}
+
+// commitClamped commits offsets that clamp lowered, at once. Otherwise a
+// session that fails before its first commit would leave the old ones, and the
+// next would take the end the log has by then for the place to go on: what
+// was written in between would be lost.
+func (s *session) commitClamped(ctx context.Context, before map[string]map[int32]kgo.Offset, after map[int32]map[string]int64) error {
+	lowered := make(map[string]map[int32]kgo.EpochOffset)
+	for p, topics := range after {
+		for topic, at := range topics {
+			if at >= before[topic][p].EpochOffset().Offset {
+				continue
+			}
+			if lowered[topic] == nil {
+				lowered[topic] = make(map[int32]kgo.EpochOffset)
+			}
+			lowered[topic][p] = kgo.EpochOffset{Epoch: -1, Offset: at}
+		}
+	}
+	if len(lowered) == 0 {
+		return nil
+	}
+	return commitOffsets(ctx, s.cl, lowered)
 }
 
 // rebuild loads the snapshots of a partition and replays the input after them
