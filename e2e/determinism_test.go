@@ -39,7 +39,7 @@ func (d division) String() string {
 
 func TestDeterminismOfVerdictsUnderPartitionsBatchesAndArrival(t *testing.T) {
 	t.Parallel()
-	events := traffic(t, choose(30_000, 300_000), 4)
+	events := traffic(t, choose(20_000, 300_000), 4)
 	var divisions []division
 	for i, partitions := range []int32{1, 4, 16} {
 		for j, b := range []division{
@@ -48,7 +48,9 @@ func TestDeterminismOfVerdictsUnderPartitionsBatchesAndArrival(t *testing.T) {
 			{batch: 1009, commit: 100 * time.Millisecond},
 		} {
 			b.partitions, b.shuffle = partitions, uint64(3*i+j)
-			divisions = append(divisions, b)
+			if i == j || full() {
+				divisions = append(divisions, b) // in short each value once, not each pair
+			}
 		}
 	}
 	// The first once more, as a replay.
@@ -168,7 +170,7 @@ func (d *deployment) streams(dv division) []stream.Config {
 
 func TestDeterminismOfDetectionWithoutKafka(t *testing.T) {
 	t.Parallel()
-	events := traffic(t, choose(30_000, 300_000), 4)
+	events := traffic(t, choose(20_000, 300_000), 4)
 	want := detectOffline(t, events, 0)
 	for seed := range uint64(3) {
 		sameTexts(t, "verdict", detectOffline(t, events, seed+1), want)

@@ -149,7 +149,7 @@ func describeFeatures(t testing.TB, value []byte) string {
 	if err := f.DecodeProto(value); err != nil {
 		t.Fatal(err)
 	}
-	return fmt.Sprintf("%s %s window %d seq %d final %v: %+v", f.Client, f.API, f.WindowStart, f.Seq, f.Final, f)
+	return fmt.Sprintf("%s on %s, window %d, seq %d, final %v, %d requests", f.Client, f.API, f.WindowStart, f.Seq, f.Final, f.Requests)
 }
 
 // sameTexts fails the test where two runs did not end with the same records.

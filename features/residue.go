@@ -12,7 +12,8 @@ import (
 // cache: 4 entries a set; the oldest day's gives way first, and of one day that
 // with the fewest failures.
 type residueTable struct {
-	sets [][residueWays]residueEntry
+	size int                         // sets, a power of two
+	sets [][residueWays]residueEntry // nil until something has to be kept
 }
 
 const residueWays = 4
@@ -31,11 +32,14 @@ func newResidueTable(clients int) residueTable {
 	for n < clients {
 		n *= 2
 	}
-	return residueTable{sets: make([][residueWays]residueEntry, n)}
+	return residueTable{size: n}
 }
 
 func (t *residueTable) set(k slab.Key) *[residueWays]residueEntry {
-	return &t.sets[(k.Lo>>32)%uint64(len(t.sets))]
+	if t.sets == nil {
+		t.sets = make([][residueWays]residueEntry, t.size)
+	}
+	return &t.sets[(k.Lo>>32)%uint64(t.size)]
 }
 
 // keep remembers an evicted slot; one without failed logins is not worth it.
@@ -66,6 +70,9 @@ func (t *residueTable) keep(k slab.Key, s *slot) {
 
 // restore gives a new slot what is remembered of its client from the same day.
 func (t *residueTable) restore(k slab.Key, s *slot, today int64) {
+	if t.sets == nil {
+		return
+	}
 	for i := range t.set(k) {
 		if e := &t.set(k)[i]; e.tag == k.Hi && e.day == uint16(today) && e.loginFailures > 0 {
 			s.day = today

@@ -361,6 +361,9 @@ func (t *residueTable) code(c *codec) {
 	}
 	n = c.length(n)
 	if c.reading {
+		if n > 0 {
+			t.sets = make([][residueWays]residueEntry, t.size)
+		}
 		for range n {
 			var at uint32
 			uv(c, &at)

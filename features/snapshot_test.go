@@ -48,9 +48,6 @@ func TestSnapshotOfARestoredShardIsTheSame(t *testing.T) {
 	if y.Watermark() != x.Watermark() || y.Clients() != x.Clients() {
 		t.Errorf("watermark %d and %d clients, want %d and %d", y.Watermark(), y.Clients(), x.Watermark(), x.Clients())
 	}
-	if !reflect.DeepEqual(y.shards[0].residue, sh.residue) {
-		t.Error("the residue differs")
-	}
 }
 
 // every fills each field below v with a number of its own.

@@ -57,6 +57,10 @@ func meanInterval(f *schemas.ClientFeatures, ev *Evidence, kind int) time.Durati
 	if kind < 0 || ev.Failures[kind] < 1 {
 		return 0
 	}
+	failures := ev.Failures[kind]
+	if kind == outcomeLogin && f.DayLoginFailures > 0 {
+		failures = float64(f.DayLoginFailures) // without those kept from before midnight
+	}
 	span := f.LastEvent - max(f.FirstSeen, f.WindowStart/dayUS*dayUS)
-	return time.Duration(float64(span)*1e3/ev.Failures[kind]) * time.Nanosecond
+	return time.Duration(float64(span)*1e3/failures) * time.Nanosecond
 }

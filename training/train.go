@@ -85,7 +85,7 @@ func Train(source Source, o Options) (*scoring.Model, error) {
 		if o.Prior != nil {
 			// Where the traffic at hand is too little, the prior's layer stays.
 			for name, c := range o.Prior.Calibration {
-				if _, ok := layers[name]; !ok {
+				if own, ok := layers[name]; !ok || own.N < o.MinStratum {
 					layers[name] = c
 				}
 			}
@@ -160,6 +160,7 @@ func calibrate(source Source, m *scoring.Model, minStratum int, tell func(string
 	}
 	type peaks struct {
 		stratum string
+		held    bool // one client's days are all held out or all not, on whatever API
 		max     scoring.Scores
 	}
 	days := map[clientDay]*peaks{}
@@ -175,7 +176,7 @@ func calibrate(source Source, m *scoring.Model, minStratum int, tell func(string
 		k := clientDay{xxhash.Sum64(f.Client)*31 + xxhash.Sum64(f.API)*7 + xxhash.Sum64(f.Tenant), f.WindowStart / (24 * 3600 * 1_000_000)}
 		p := days[k]
 		if p == nil {
-			p = &peaks{stratum: Stratum(f.Client)}
+			p = &peaks{stratum: Stratum(f.Client), held: (xxhash.Sum64(f.Client)+xxhash.Sum64(f.Tenant)*7)>>17&1 != 0}
 			days[k] = p
 			order = append(order, k)
 		}
@@ -190,11 +191,11 @@ func calibrate(source Source, m *scoring.Model, minStratum int, tell func(string
 	for _, k := range order {
 		p := days[k]
 		into := held
-		if k.client>>17&1 == 0 {
+		if !p.held {
 			into = fitting
 		}
 		if tell != nil {
-			tell(p.stratum, k.client>>17&1 != 0, p.max)
+			tell(p.stratum, p.held, p.max)
 		}
 		pools := []string{p.stratum, scoring.Pooled}
 		if p.stratum != features.ClientConsumer {
