@@ -36,7 +36,7 @@ func launch(t testing.TB, name string, args ...string) *process {
 
 func start(t testing.TB, name string, cmd *exec.Cmd) *process {
 	t.Helper()
-	log, err := os.CreateTemp(t.TempDir(), "log")
+	log, err := os.CreateTemp(t.ArtifactDir(), name+"-*.log")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,9 +54,17 @@ func start(t testing.TB, name string, cmd *exec.Cmd) *process {
 		close(p.done)
 	}()
 	t.Cleanup(func() {
+		if t.Failed() && p.alive() {
+			// The Go runtime's answer is what every goroutine is waiting for.
+			_ = cmd.Process.Signal(syscall.SIGQUIT) // it may just have ended
+			select {
+			case <-p.done:
+			case <-time.After(5 * time.Second):
+			}
+		}
 		p.kill()
 		if t.Failed() {
-			t.Logf("end of the log of %s:\n%s", name, p.tail(4<<10))
+			t.Logf("log of %s:\n%s", name, p.excerpt())
 		}
 	})
 	return p
@@ -73,12 +81,27 @@ func cleanEnvironment() []string {
 	return env
 }
 
-func (p *process) tail(n int) []byte {
+// excerpt is the beginning and the end of the log, and where it is whole if
+// tests keep their artifacts (go test -artifacts).
+func (p *process) excerpt() string {
+	const part = 4 << 10
 	log, err := os.ReadFile(p.log)
-	if err != nil {
-		return []byte(err.Error())
+	switch {
+	case err != nil:
+		return err.Error()
+	case len(log) <= 2*part:
+		return string(log)
 	}
-	return log[max(0, len(log)-n):]
+	return fmt.Sprintf("%s\n... (%d bytes; whole in %s)\n%s", log[:part], len(log)-2*part, p.log, log[len(log)-part:])
+}
+
+func (p *process) alive() bool {
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
 }
 
 // kill ends the process as a power cut does, and returns when it is gone.

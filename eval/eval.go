@@ -81,7 +81,8 @@ func (r *Report) Verdict(v *schemas.Verdict) {
 	if v.Action != schemas.ActionBlock {
 		return
 	}
-	instances := r.labels[v.Entity.String()]
+	own := r.labels[v.Entity.String()]
+	instances := own
 	for _, e := range v.Linked {
 		instances = append(slices.Clip(instances), r.labels[e.String()]...)
 	}
@@ -105,7 +106,9 @@ func (r *Report) Verdict(v *schemas.Verdict) {
 			a.FirstBlock = v.Time
 		}
 	}
-	if len(instances) == 0 && !hit {
+	// An entity without a label is benign, also where it once shared an address
+	// with an attacker.
+	if len(own) == 0 && !hit {
 		if _, ok := r.benign[v.Entity.String()]; !ok {
 			r.benign[v.Entity.String()] = v
 		}
