@@ -83,7 +83,7 @@ func TestHyperLogLogKeepsItsPublishedError(t *testing.T) {
 	for _, m := range []int{16, 32, 64, 256} {
 		for _, perRegister := range []float64{0.05, 0.5, 2, 2.6, 4, 20, 100} {
 			n := max(int(perRegister*float64(m)), 1)
-			rmse, bias := relativeError(n, min(1500, 60+200_000/n), 12, func(hs []uint64) float64 {
+			rmse, bias := relativeError(n, min(1000, 60+120_000/n), 12, func(hs []uint64) float64 {
 				r := make([]byte, m)
 				for _, h := range hs {
 					AddRegister(r, h)

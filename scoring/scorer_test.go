@@ -413,7 +413,7 @@ func TestEachBlockLastsTwiceAsLongUpToTheCap(t *testing.T) {
 		if !strings.Contains(v.Explanation.Text, fmt.Sprintf("Blocked for %dh", hours)) {
 			t.Errorf("text %q", v.Explanation.Text)
 		}
-		i += int64(want) * 360
+		i += int64(hours) * 360
 		// The last window before the end is still blocked.
 		b.feed(record(i, true, logins(30)))
 		if d := b.take(); len(d.verdicts) > 0 {
