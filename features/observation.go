@@ -131,7 +131,7 @@ var staticSuffixes = [][]byte{
 // isStaticPath tells whether a path names a static resource of a page.
 func isStaticPath(path []byte) bool {
 	i := bytes.LastIndexByte(path, '.')
-	if i < 0 || len(path)-i > 6 {
+	if i < 0 || len(path)-i > 6 || bytes.IndexByte(path, ';') >= 0 {
 		return false
 	}
 	for _, s := range staticSuffixes {
@@ -156,7 +156,9 @@ func observe(e *schemas.Event, t int64, call *routeCall) observation {
 	if !isSafeMethod(e.Method) {
 		o.flags |= isMutation
 	}
-	if o.flags&isMutation == 0 && isStaticPath(e.Path) {
+	// A path that names an object, or hides one behind a parameter, is a call of
+	// the API whatever it ends in.
+	if o.flags&isMutation == 0 && call.object == 0 && len(e.Route) == 0 && isStaticPath(e.Path) {
 		o.flags |= isStatic
 		return o
 	}

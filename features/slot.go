@@ -137,7 +137,9 @@ func (s *slot) count(o *observation) {
 	}
 	s.hours |= 1 << (o.time % day / (3600 * second))
 	class := 0
-	if o.status >= 100 && o.status < 600 {
+	// A call that was throttled (429) did not reach the API: counting it as refused
+	// would let our own throttle turn into a block.
+	if o.status >= 100 && o.status < 600 && o.status != 429 {
 		class = int(o.status / 100)
 	}
 	w.status[class]++

@@ -71,7 +71,7 @@ func (s *Service) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := EnsureTopics(ctx, s.cfg.Kafka, opts); err != nil {
+	if err := s.awaitTopics(ctx, opts); err != nil {
 		return err
 	}
 
@@ -98,6 +98,26 @@ func (s *Service) Run(ctx context.Context) error {
 	err = g.Wait()
 	s.log.Info("weir has stopped")
 	return err
+}
+
+// awaitTopics creates what is missing of the topics, and waits for a cluster
+// that is away: a worker that starts while its broker restarts must not give up.
+func (s *Service) awaitTopics(ctx context.Context, opts []kgo.Opt) error {
+	pause := 250 * time.Millisecond
+	for {
+		err := EnsureTopics(ctx, s.cfg.Kafka, opts)
+		var network net.Error
+		if err == nil || !errors.As(err, &network) && !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+		s.log.Warn("waiting for Kafka", "brokers", s.Brokers, "err", err, "pause", pause)
+		select {
+		case <-time.After(pause):
+			pause = min(2*pause, 10*time.Second)
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 // part is one long-running piece of a role.

@@ -42,7 +42,7 @@ type ClientFeatures struct {
 	Unauthorized uint32 // 401
 	Forbidden    uint32 // 403
 	NotFound     uint32 // 404 and 410
-	NoResponse   uint32 // status 0 or unknown
+	NoResponse   uint32 // status 0, unknown, or 429: the API itself did not answer
 
 	LoginAttempts uint32
 	LoginFailures uint32
