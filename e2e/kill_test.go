@@ -107,7 +107,7 @@ func killTest(t *testing.T, brokers []string, plan killPlan) {
 	}
 	d.flush()
 	d.tick(end)
-	d.drain(2*minute, k.workers...)
+	d.drain(1*minute, k.workers...)
 	took := time.Since(began)
 	for _, p := range k.workers {
 		p.kill()
