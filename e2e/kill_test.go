@@ -135,7 +135,8 @@ func killTest(t *testing.T, brokers []string, plan killPlan) {
 	if got.provisional+want.provisional > 0 {
 		t.Errorf("%d and %d verdicts are still provisional after every window has closed", got.provisional, want.provisional)
 	}
-	if got.dead != want.dead || got.dead > repeated {
+	// What a producer writes again after its broker died may come too late.
+	if got.dead != want.dead || got.dead > repeated && !plan.mayRepeat {
 		t.Errorf("%d dead letters, want %d, and not more than events written twice (%d)", got.dead, want.dead, repeated)
 	}
 	if len(want.blocklist) == 0 || total(want.features) == 0 || total(want.aggregates) == 0 {

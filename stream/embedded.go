@@ -54,6 +54,7 @@ type Embedded struct {
 	cluster *kfake.Cluster
 	log     *slog.Logger
 	lock    *os.File
+	dir     string
 	tempDir string
 	closing atomic.Bool
 	hooked  int // requests the current hook has seen; the broker runs hooks one at a time
@@ -99,7 +100,7 @@ func StartEmbedded(cfg EmbeddedConfig) (*Embedded, error) {
 	if minSession == 0 {
 		minSession = 6 * time.Second
 	}
-	e.cluster, err = kfake.NewCluster(
+	opts := []kfake.Opt{
 		kfake.NumBrokers(1),
 		kfake.Ports(int(port)),
 		kfake.ListenFn(func(network, address string) (net.Listener, error) {
@@ -117,11 +118,24 @@ func StartEmbedded(cfg EmbeddedConfig) (*Embedded, error) {
 			"log.segment.bytes":      strconv.Itoa(16 << 20),
 		}),
 		kfake.WithLogger(brokerLogger{log}),
-	)
+	}
+	crashed, err := markRunning(dir)
+	if err == nil && crashed {
+		log.Warn("embedded broker: the last run ended in a crash, aborting what it left open", "dir", dir)
+		if err = recoverTransactions(opts); err != nil {
+			err = fmt.Errorf("recovering embedded broker: %w", err)
+		}
+	}
+	if err == nil {
+		if e.cluster, err = kfake.NewCluster(opts...); err != nil {
+			err = fmt.Errorf("starting embedded broker: %w", err)
+		}
+	}
 	if err != nil {
 		e.release()
-		return nil, fmt.Errorf("starting embedded broker: %w", err)
+		return nil, err
 	}
+	e.dir = dir
 	e.cluster.ControlKey(int16(kmsg.Produce), e.stampAppendTime)
 	log.Warn("embedded broker started: single node, not replicated", "addr", strings.Join(e.Addrs(), ","), "dir", dir)
 	return e, nil
@@ -137,6 +151,9 @@ func (e *Embedded) Close() {
 		e.log.Warn("embedded broker: closing without having stopped writers", "err", err)
 	}
 	e.cluster.Close()
+	if err := os.Remove(filepath.Join(e.dir, runningFile)); err != nil {
+		e.log.Warn("embedded broker: the next start will take this stop for a crash", "err", err)
+	}
 	e.release()
 }
 
