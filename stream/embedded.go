@@ -42,10 +42,14 @@ type EmbeddedConfig struct {
 // Embedded is a single-node broker inside this process.
 //
 // It speaks the Kafka protocol with transactions, groups, compaction and
-// retention, and survives a kill of the process. It is not replicated, it
-// relies on the page cache (a power failure can lose the last writes), and one
-// core does all its work. It is meant for demonstrations, tests and small
-// single-node installations.
+// retention, and survives a kill of the process; transactions that were open are
+// aborted then. What it has forgotten after a kill are the sequence numbers of
+// producers without transactions: records that one of them had under way may be
+// written twice, or after later ones. A kill in the very moment of a commit can
+// leave the transaction in some partitions only. It is not replicated, it relies
+// on the page cache (a power failure can lose the last writes), and one core does
+// all its work. It is meant for demonstrations, tests and small single-node
+// installations.
 //
 // Retention and compaction run once a minute, for topics that set retention.ms
 // or retention.bytes themselves or are compacted; segments are 16 MiB unless a
