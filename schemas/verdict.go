@@ -26,18 +26,30 @@ func (a Action) Severity() int {
 	return 0
 }
 
-// Attack names of the catalogue that this version can give.
+// Attack names of the catalogue.
 const (
-	AttackCredentialStuffing = "credential-stuffing"
-	AttackSlowLogin          = "slow-login-attack"
-	AttackObjectEnumeration  = "object-enumeration"
-	AttackFunctionProbing    = "function-probing"
-	AttackScraping           = "scraping"
-	AttackDataExfiltration   = "data-exfiltration"
-	AttackProbing            = "probing"
-	AttackSlowProbing        = "slow-probing"
-	AttackExtremeClient      = "extreme-client"
-	AttackIntervalAbuse      = "interval-abuse"
+	AttackCredentialStuffing  = "credential-stuffing"
+	AttackSlowLogin           = "slow-login-attack"
+	AttackAccountTakeover     = "account-takeover"
+	AttackObjectEnumeration   = "object-enumeration"
+	AttackFunctionProbing     = "function-probing"
+	AttackDataExfiltration    = "data-exfiltration"
+	AttackSlowExfiltration    = "slow-exfiltration"
+	AttackScraping            = "scraping"
+	AttackDataDestruction     = "data-destruction"
+	AttackDataInjection       = "data-injection"
+	AttackCodeInjection       = "code-injection"
+	AttackExpensiveCalls      = "expensive-calls"
+	AttackProbing             = "probing"
+	AttackSlowProbing         = "slow-probing"
+	AttackDistributedDoS      = "distributed-dos"
+	AttackExtremeClient       = "extreme-client"
+	AttackIntervalAbuse       = "interval-abuse"
+	AttackSequenceAbuse       = "sequence-abuse"
+	AttackExcessiveExposure   = "excessive-exposure"
+	AttackRequestManipulation = "request-manipulation"
+	AttackDecoyHit            = "decoy-hit"
+	AttackMisconfiguration    = "misconfiguration" // a posture finding: blocks nobody
 )
 
 // Entity names who a verdict is about.
