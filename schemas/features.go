@@ -89,6 +89,40 @@ type ClientFeatures struct {
 	IntervalEntropy float64 // Shannon entropy of the half-octave histogram, bits
 	IntervalLogSD   float64 // standard deviation of ln Δt
 	IntervalMean    float64 // geometric mean, seconds
+
+	// What the models of the API's knowledge say of the window's calls; zero where
+	// the API is not known. See Knowledge of package features.
+	Credential        []byte  // keyed hash of the newest event's credential
+	Deletes           uint32  // calls with DELETE
+	ObjectWrites      uint32  // state-changing calls, logins apart, that name an object id
+	NormedCalls       uint32  // calls on routes whose norms are known
+	SlowCalls         uint32  // of those, far slower than the route's norm
+	LargeRequests     uint32  // of those, with a body far larger than the route's norm
+	LargeResponses    uint32  // of those, answered with far more than the route's norm
+	Duration15m       float64 // exponentially decayed seconds of response time, time constant 15 minutes
+	ReqBytes15m       float64 // exponentially decayed request bytes, time constant 15 minutes
+	DecoyHits         uint32  // calls of decoy routes
+	DayDecoyHits      uint32  // calls of decoy routes since 00:00 UTC
+	Decoy             []byte  // "METHOD template" of the window's last decoy call
+	Steps             uint32  // steps between routes that the API's sequence model knows
+	Surprise          float64 // log of the steps' likelihood ratio of wandering against the model, nats
+	RareStep          []byte  // the least likely step, "METHOD a > METHOD b"
+	RareStepP         float64 // its probability under the model
+	Prerequisites     uint32  // calls of routes that others usually precede
+	Skipped           uint32  // of those, calls without what precedes them
+	SkippedStep       []byte  // the last such call, "METHOD b without METHOD a"
+	SkippedStepP      float64 // share of sessions in which a precedes b
+	PayloadCalls      uint32  // calls whose values were looked at for code
+	PayloadHits       uint32  // of those, calls with a value that looks like an attack
+	PayloadConfidence float64 // highest calibrated probability of an attack, 0..1
+	PayloadClass      []byte  // what it looks like: sqli, xss, command, ...
+	PayloadWhere      []byte  // where it stood: "query q"
+	PayloadSpan       []byte  // its worst bytes, at most 48
+	StructuredCalls   uint32  // calls of routes whose parameters are known
+	Violations        uint32  // of those, calls that break the structure
+	ViolationLogP     float64 // ln p of the worst of them
+	ViolationWhere    []byte  // its parameter: "query page"
+	ViolationKind     []byte  // unknown-parameter, type, length, ...
 }
 
 // Entity types of aggregates.

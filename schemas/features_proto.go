@@ -157,6 +157,68 @@ func (f *ClientFeatures) protoField(r *wireReader, num int, typ protowire.Type) 
 		return r.float64(typ, &f.IntervalLogSD)
 	case 60:
 		return r.float64(typ, &f.IntervalMean)
+	case 61:
+		return r.text(typ, &f.Credential)
+	case 62:
+		return r.uint32(typ, &f.Deletes)
+	case 63:
+		return r.uint32(typ, &f.ObjectWrites)
+	case 64:
+		return r.uint32(typ, &f.NormedCalls)
+	case 65:
+		return r.uint32(typ, &f.SlowCalls)
+	case 66:
+		return r.uint32(typ, &f.LargeRequests)
+	case 67:
+		return r.uint32(typ, &f.LargeResponses)
+	case 68:
+		return r.float64(typ, &f.Duration15m)
+	case 69:
+		return r.float64(typ, &f.ReqBytes15m)
+	case 70:
+		return r.uint32(typ, &f.DecoyHits)
+	case 71:
+		return r.uint32(typ, &f.DayDecoyHits)
+	case 72:
+		return r.text(typ, &f.Decoy)
+	case 73:
+		return r.uint32(typ, &f.Steps)
+	case 74:
+		return r.float64(typ, &f.Surprise)
+	case 75:
+		return r.text(typ, &f.RareStep)
+	case 76:
+		return r.float64(typ, &f.RareStepP)
+	case 77:
+		return r.uint32(typ, &f.Prerequisites)
+	case 78:
+		return r.uint32(typ, &f.Skipped)
+	case 79:
+		return r.text(typ, &f.SkippedStep)
+	case 80:
+		return r.float64(typ, &f.SkippedStepP)
+	case 81:
+		return r.uint32(typ, &f.PayloadCalls)
+	case 82:
+		return r.uint32(typ, &f.PayloadHits)
+	case 83:
+		return r.float64(typ, &f.PayloadConfidence)
+	case 84:
+		return r.text(typ, &f.PayloadClass)
+	case 85:
+		return r.text(typ, &f.PayloadWhere)
+	case 86:
+		return r.text(typ, &f.PayloadSpan)
+	case 87:
+		return r.uint32(typ, &f.StructuredCalls)
+	case 88:
+		return r.uint32(typ, &f.Violations)
+	case 89:
+		return r.float64(typ, &f.ViolationLogP)
+	case 90:
+		return r.text(typ, &f.ViolationWhere)
+	case 91:
+		return r.text(typ, &f.ViolationKind)
 	}
 	return r.pass(num, typ)
 }
@@ -227,5 +289,36 @@ func (f *ClientFeatures) AppendProto(dst []byte) []byte {
 	dst = appendDouble(dst, 58, f.IntervalEntropy)
 	dst = appendDouble(dst, 59, f.IntervalLogSD)
 	dst = appendDouble(dst, 60, f.IntervalMean)
+	dst = appendText(dst, 61, f.Credential)
+	dst = appendUint(dst, 62, uint64(f.Deletes))
+	dst = appendUint(dst, 63, uint64(f.ObjectWrites))
+	dst = appendUint(dst, 64, uint64(f.NormedCalls))
+	dst = appendUint(dst, 65, uint64(f.SlowCalls))
+	dst = appendUint(dst, 66, uint64(f.LargeRequests))
+	dst = appendUint(dst, 67, uint64(f.LargeResponses))
+	dst = appendDouble(dst, 68, f.Duration15m)
+	dst = appendDouble(dst, 69, f.ReqBytes15m)
+	dst = appendUint(dst, 70, uint64(f.DecoyHits))
+	dst = appendUint(dst, 71, uint64(f.DayDecoyHits))
+	dst = appendText(dst, 72, f.Decoy)
+	dst = appendUint(dst, 73, uint64(f.Steps))
+	dst = appendDouble(dst, 74, f.Surprise)
+	dst = appendText(dst, 75, f.RareStep)
+	dst = appendDouble(dst, 76, f.RareStepP)
+	dst = appendUint(dst, 77, uint64(f.Prerequisites))
+	dst = appendUint(dst, 78, uint64(f.Skipped))
+	dst = appendText(dst, 79, f.SkippedStep)
+	dst = appendDouble(dst, 80, f.SkippedStepP)
+	dst = appendUint(dst, 81, uint64(f.PayloadCalls))
+	dst = appendUint(dst, 82, uint64(f.PayloadHits))
+	dst = appendDouble(dst, 83, f.PayloadConfidence)
+	dst = appendText(dst, 84, f.PayloadClass)
+	dst = appendText(dst, 85, f.PayloadWhere)
+	dst = appendText(dst, 86, f.PayloadSpan)
+	dst = appendUint(dst, 87, uint64(f.StructuredCalls))
+	dst = appendUint(dst, 88, uint64(f.Violations))
+	dst = appendDouble(dst, 89, f.ViolationLogP)
+	dst = appendText(dst, 90, f.ViolationWhere)
+	dst = appendText(dst, 91, f.ViolationKind)
 	return dst
 }

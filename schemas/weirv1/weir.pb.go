@@ -439,8 +439,40 @@ type ClientFeatures struct {
 	IntervalEntropy      float64 `protobuf:"fixed64,58,opt,name=interval_entropy,json=intervalEntropy,proto3" json:"interval_entropy,omitempty"` // bits
 	IntervalLogSd        float64 `protobuf:"fixed64,59,opt,name=interval_log_sd,json=intervalLogSd,proto3" json:"interval_log_sd,omitempty"`
 	IntervalMean         float64 `protobuf:"fixed64,60,opt,name=interval_mean,json=intervalMean,proto3" json:"interval_mean,omitempty"` // geometric mean, seconds
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// Against what is known of the API; zero where it is not.
+	Credential        string  `protobuf:"bytes,61,opt,name=credential,proto3" json:"credential,omitempty"`                                          // keyed hash of the newest event's credential
+	Deletes           uint32  `protobuf:"varint,62,opt,name=deletes,proto3" json:"deletes,omitempty"`                                               // calls with DELETE
+	ObjectWrites      uint32  `protobuf:"varint,63,opt,name=object_writes,json=objectWrites,proto3" json:"object_writes,omitempty"`                 // state-changing calls, logins apart, that name an object id
+	NormedCalls       uint32  `protobuf:"varint,64,opt,name=normed_calls,json=normedCalls,proto3" json:"normed_calls,omitempty"`                    // calls on routes whose norms are known
+	SlowCalls         uint32  `protobuf:"varint,65,opt,name=slow_calls,json=slowCalls,proto3" json:"slow_calls,omitempty"`                          // of those, far slower than the route's norm
+	LargeRequests     uint32  `protobuf:"varint,66,opt,name=large_requests,json=largeRequests,proto3" json:"large_requests,omitempty"`              // of those, with a body far larger than the route's norm
+	LargeResponses    uint32  `protobuf:"varint,67,opt,name=large_responses,json=largeResponses,proto3" json:"large_responses,omitempty"`           // of those, answered with far more than the route's norm
+	Duration_15M      float64 `protobuf:"fixed64,68,opt,name=duration_15m,json=duration15m,proto3" json:"duration_15m,omitempty"`                   // exponentially decayed seconds of response time, time constant 15 minutes
+	ReqBytes_15M      float64 `protobuf:"fixed64,69,opt,name=req_bytes_15m,json=reqBytes15m,proto3" json:"req_bytes_15m,omitempty"`                 // exponentially decayed request bytes, time constant 15 minutes
+	DecoyHits         uint32  `protobuf:"varint,70,opt,name=decoy_hits,json=decoyHits,proto3" json:"decoy_hits,omitempty"`                          // calls of decoy routes
+	DayDecoyHits      uint32  `protobuf:"varint,71,opt,name=day_decoy_hits,json=dayDecoyHits,proto3" json:"day_decoy_hits,omitempty"`               // calls of decoy routes since 00:00 UTC
+	Decoy             string  `protobuf:"bytes,72,opt,name=decoy,proto3" json:"decoy,omitempty"`                                                    // "METHOD template" of the window's last decoy call
+	Steps             uint32  `protobuf:"varint,73,opt,name=steps,proto3" json:"steps,omitempty"`                                                   // steps between routes that the API's sequence model knows
+	Surprise          float64 `protobuf:"fixed64,74,opt,name=surprise,proto3" json:"surprise,omitempty"`                                            // log of the steps' likelihood ratio of wandering against the model, nats
+	RareStep          string  `protobuf:"bytes,75,opt,name=rare_step,json=rareStep,proto3" json:"rare_step,omitempty"`                              // the least likely step, "METHOD a > METHOD b"
+	RareStepP         float64 `protobuf:"fixed64,76,opt,name=rare_step_p,json=rareStepP,proto3" json:"rare_step_p,omitempty"`                       // its probability under the model
+	Prerequisites     uint32  `protobuf:"varint,77,opt,name=prerequisites,proto3" json:"prerequisites,omitempty"`                                   // calls of routes that others usually precede
+	Skipped           uint32  `protobuf:"varint,78,opt,name=skipped,proto3" json:"skipped,omitempty"`                                               // of those, calls without what precedes them
+	SkippedStep       string  `protobuf:"bytes,79,opt,name=skipped_step,json=skippedStep,proto3" json:"skipped_step,omitempty"`                     // the last such call, "METHOD b without METHOD a"
+	SkippedStepP      float64 `protobuf:"fixed64,80,opt,name=skipped_step_p,json=skippedStepP,proto3" json:"skipped_step_p,omitempty"`              // share of sessions in which a precedes b
+	PayloadCalls      uint32  `protobuf:"varint,81,opt,name=payload_calls,json=payloadCalls,proto3" json:"payload_calls,omitempty"`                 // calls whose values were looked at for code
+	PayloadHits       uint32  `protobuf:"varint,82,opt,name=payload_hits,json=payloadHits,proto3" json:"payload_hits,omitempty"`                    // of those, calls with a value that looks like an attack
+	PayloadConfidence float64 `protobuf:"fixed64,83,opt,name=payload_confidence,json=payloadConfidence,proto3" json:"payload_confidence,omitempty"` // highest calibrated probability of an attack, 0..1
+	PayloadClass      string  `protobuf:"bytes,84,opt,name=payload_class,json=payloadClass,proto3" json:"payload_class,omitempty"`                  // what it looks like: sqli, xss, command, ...
+	PayloadWhere      string  `protobuf:"bytes,85,opt,name=payload_where,json=payloadWhere,proto3" json:"payload_where,omitempty"`                  // where it stood: "query q"
+	PayloadSpan       string  `protobuf:"bytes,86,opt,name=payload_span,json=payloadSpan,proto3" json:"payload_span,omitempty"`                     // its worst bytes, at most 48
+	StructuredCalls   uint32  `protobuf:"varint,87,opt,name=structured_calls,json=structuredCalls,proto3" json:"structured_calls,omitempty"`        // calls of routes whose parameters are known
+	Violations        uint32  `protobuf:"varint,88,opt,name=violations,proto3" json:"violations,omitempty"`                                         // of those, calls that break the structure
+	ViolationLogP     float64 `protobuf:"fixed64,89,opt,name=violation_log_p,json=violationLogP,proto3" json:"violation_log_p,omitempty"`           // ln p of the worst of them
+	ViolationWhere    string  `protobuf:"bytes,90,opt,name=violation_where,json=violationWhere,proto3" json:"violation_where,omitempty"`            // its parameter: "query page"
+	ViolationKind     string  `protobuf:"bytes,91,opt,name=violation_kind,json=violationKind,proto3" json:"violation_kind,omitempty"`               // unknown-parameter, type, length, ...
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *ClientFeatures) Reset() {
@@ -891,6 +923,223 @@ func (x *ClientFeatures) GetIntervalMean() float64 {
 		return x.IntervalMean
 	}
 	return 0
+}
+
+func (x *ClientFeatures) GetCredential() string {
+	if x != nil {
+		return x.Credential
+	}
+	return ""
+}
+
+func (x *ClientFeatures) GetDeletes() uint32 {
+	if x != nil {
+		return x.Deletes
+	}
+	return 0
+}
+
+func (x *ClientFeatures) GetObjectWrites() uint32 {
+	if x != nil {
+		return x.ObjectWrites
+	}
+	return 0
+}
+
+func (x *ClientFeatures) GetNormedCalls() uint32 {
+	if x != nil {
+		return x.NormedCalls
+	}
+	return 0
+}
+
+func (x *ClientFeatures) GetSlowCalls() uint32 {
+	if x != nil {
+		return x.SlowCalls
+	}
+	return 0
+}
+
+func (x *ClientFeatures) GetLargeRequests() uint32 {
+	if x != nil {
+		return x.LargeRequests
+	}
+	return 0
+}
+
+func (x *ClientFeatures) GetLargeResponses() uint32 {
+	if x != nil {
+		return x.LargeResponses
+	}
+	return 0
+}
+
+func (x *ClientFeatures) GetDuration_15M() float64 {
+	if x != nil {
+		return x.Duration_15M
+	}
+	return 0
+}
+
+func (x *ClientFeatures) GetReqBytes_15M() float64 {
+	if x != nil {
+		return x.ReqBytes_15M
+	}
+	return 0
+}
+
+func (x *ClientFeatures) GetDecoyHits() uint32 {
+	if x != nil {
+		return x.DecoyHits
+	}
+	return 0
+}
+
+func (x *ClientFeatures) GetDayDecoyHits() uint32 {
+	if x != nil {
+		return x.DayDecoyHits
+	}
+	return 0
+}
+
+func (x *ClientFeatures) GetDecoy() string {
+	if x != nil {
+		return x.Decoy
+	}
+	return ""
+}
+
+func (x *ClientFeatures) GetSteps() uint32 {
+	if x != nil {
+		return x.Steps
+	}
+	return 0
+}
+
+func (x *ClientFeatures) GetSurprise() float64 {
+	if x != nil {
+		return x.Surprise
+	}
+	return 0
+}
+
+func (x *ClientFeatures) GetRareStep() string {
+	if x != nil {
+		return x.RareStep
+	}
+	return ""
+}
+
+func (x *ClientFeatures) GetRareStepP() float64 {
+	if x != nil {
+		return x.RareStepP
+	}
+	return 0
+}
+
+func (x *ClientFeatures) GetPrerequisites() uint32 {
+	if x != nil {
+		return x.Prerequisites
+	}
+	return 0
+}
+
+func (x *ClientFeatures) GetSkipped() uint32 {
+	if x != nil {
+		return x.Skipped
+	}
+	return 0
+}
+
+func (x *ClientFeatures) GetSkippedStep() string {
+	if x != nil {
+		return x.SkippedStep
+	}
+	return ""
+}
+
+func (x *ClientFeatures) GetSkippedStepP() float64 {
+	if x != nil {
+		return x.SkippedStepP
+	}
+	return 0
+}
+
+func (x *ClientFeatures) GetPayloadCalls() uint32 {
+	if x != nil {
+		return x.PayloadCalls
+	}
+	return 0
+}
+
+func (x *ClientFeatures) GetPayloadHits() uint32 {
+	if x != nil {
+		return x.PayloadHits
+	}
+	return 0
+}
+
+func (x *ClientFeatures) GetPayloadConfidence() float64 {
+	if x != nil {
+		return x.PayloadConfidence
+	}
+	return 0
+}
+
+func (x *ClientFeatures) GetPayloadClass() string {
+	if x != nil {
+		return x.PayloadClass
+	}
+	return ""
+}
+
+func (x *ClientFeatures) GetPayloadWhere() string {
+	if x != nil {
+		return x.PayloadWhere
+	}
+	return ""
+}
+
+func (x *ClientFeatures) GetPayloadSpan() string {
+	if x != nil {
+		return x.PayloadSpan
+	}
+	return ""
+}
+
+func (x *ClientFeatures) GetStructuredCalls() uint32 {
+	if x != nil {
+		return x.StructuredCalls
+	}
+	return 0
+}
+
+func (x *ClientFeatures) GetViolations() uint32 {
+	if x != nil {
+		return x.Violations
+	}
+	return 0
+}
+
+func (x *ClientFeatures) GetViolationLogP() float64 {
+	if x != nil {
+		return x.ViolationLogP
+	}
+	return 0
+}
+
+func (x *ClientFeatures) GetViolationWhere() string {
+	if x != nil {
+		return x.ViolationWhere
+	}
+	return ""
+}
+
+func (x *ClientFeatures) GetViolationKind() string {
+	if x != nil {
+		return x.ViolationKind
+	}
+	return ""
 }
 
 // Aggregate is the share that one source partition saw of one entity in one
@@ -1913,7 +2162,7 @@ const file_weir_proto_rawDesc = "" +
 	"\v_resp_bytesB\x0e\n" +
 	"\f_upstream_usB\x0e\n" +
 	"\f_client_portB\x06\n" +
-	"\x04_asn\"\xf2\x0f\n" +
+	"\x04_asn\"\xa4\x18\n" +
 	"\x0eClientFeatures\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x16\n" +
 	"\x06client\x18\x02 \x01(\tR\x06client\x12\x10\n" +
@@ -1989,7 +2238,44 @@ const file_weir_proto_rawDesc = "" +
 	"\tintervals\x189 \x01(\rR\tintervals\x12)\n" +
 	"\x10interval_entropy\x18: \x01(\x01R\x0fintervalEntropy\x12&\n" +
 	"\x0finterval_log_sd\x18; \x01(\x01R\rintervalLogSd\x12#\n" +
-	"\rinterval_mean\x18< \x01(\x01R\fintervalMeanB\x06\n" +
+	"\rinterval_mean\x18< \x01(\x01R\fintervalMean\x12\x1e\n" +
+	"\n" +
+	"credential\x18= \x01(\tR\n" +
+	"credential\x12\x18\n" +
+	"\adeletes\x18> \x01(\rR\adeletes\x12#\n" +
+	"\robject_writes\x18? \x01(\rR\fobjectWrites\x12!\n" +
+	"\fnormed_calls\x18@ \x01(\rR\vnormedCalls\x12\x1d\n" +
+	"\n" +
+	"slow_calls\x18A \x01(\rR\tslowCalls\x12%\n" +
+	"\x0elarge_requests\x18B \x01(\rR\rlargeRequests\x12'\n" +
+	"\x0flarge_responses\x18C \x01(\rR\x0elargeResponses\x12!\n" +
+	"\fduration_15m\x18D \x01(\x01R\vduration15m\x12\"\n" +
+	"\rreq_bytes_15m\x18E \x01(\x01R\vreqBytes15m\x12\x1d\n" +
+	"\n" +
+	"decoy_hits\x18F \x01(\rR\tdecoyHits\x12$\n" +
+	"\x0eday_decoy_hits\x18G \x01(\rR\fdayDecoyHits\x12\x14\n" +
+	"\x05decoy\x18H \x01(\tR\x05decoy\x12\x14\n" +
+	"\x05steps\x18I \x01(\rR\x05steps\x12\x1a\n" +
+	"\bsurprise\x18J \x01(\x01R\bsurprise\x12\x1b\n" +
+	"\trare_step\x18K \x01(\tR\brareStep\x12\x1e\n" +
+	"\vrare_step_p\x18L \x01(\x01R\trareStepP\x12$\n" +
+	"\rprerequisites\x18M \x01(\rR\rprerequisites\x12\x18\n" +
+	"\askipped\x18N \x01(\rR\askipped\x12!\n" +
+	"\fskipped_step\x18O \x01(\tR\vskippedStep\x12$\n" +
+	"\x0eskipped_step_p\x18P \x01(\x01R\fskippedStepP\x12#\n" +
+	"\rpayload_calls\x18Q \x01(\rR\fpayloadCalls\x12!\n" +
+	"\fpayload_hits\x18R \x01(\rR\vpayloadHits\x12-\n" +
+	"\x12payload_confidence\x18S \x01(\x01R\x11payloadConfidence\x12#\n" +
+	"\rpayload_class\x18T \x01(\tR\fpayloadClass\x12#\n" +
+	"\rpayload_where\x18U \x01(\tR\fpayloadWhere\x12!\n" +
+	"\fpayload_span\x18V \x01(\tR\vpayloadSpan\x12)\n" +
+	"\x10structured_calls\x18W \x01(\rR\x0fstructuredCalls\x12\x1e\n" +
+	"\n" +
+	"violations\x18X \x01(\rR\n" +
+	"violations\x12&\n" +
+	"\x0fviolation_log_p\x18Y \x01(\x01R\rviolationLogP\x12'\n" +
+	"\x0fviolation_where\x18Z \x01(\tR\x0eviolationWhere\x12%\n" +
+	"\x0eviolation_kind\x18[ \x01(\tR\rviolationKindB\x06\n" +
 	"\x04_asn\"\xa1\x05\n" +
 	"\tAggregate\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x1f\n" +
