@@ -37,6 +37,10 @@ func buildEnumeration(g *Generator, in *instance) {
 }
 
 func buildExfiltration(g *Generator, in *instance) {
+	if in.variant == "boiling-frog" {
+		buildFrog(g, in)
+		return
+	}
 	a := in.insider(g)
 	g.dice.pcg = &a.pcg
 	w := &walker{foe: newFoe(in, known, 500, 4, .6), random: true, open: 1}

@@ -2,12 +2,12 @@ package simulate
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
 	"github.com/weir-dev/weir/features"
 	"github.com/weir-dev/weir/schemas"
+	"github.com/weir-dev/weir/simulate/injections"
 )
 
 // attackKind is one entry of the catalogue.
@@ -16,37 +16,83 @@ type attackKind struct {
 	variants []string // the first is the default
 	needs    []Role
 	build    func(g *Generator, in *instance)
+	// fits says whether an API that has the roles can suffer a variant, and how
+	// well; nil fits everything.
+	fits func(a *api, variant string) fitness
+	// label is the attack that labels name, if not name.
+	label string
+	// posture says that the API is at fault and its callers are not.
+	posture bool
+	// framing says that the calls claim identities of others.
+	framing bool
 }
+
+type fitness uint8
+
+const (
+	unfit fitness = iota
+	passable
+	ideal
+)
 
 // catalogue is in the order in which Attacks lists it.
 func catalogue() []attackKind {
 	return []attackKind{
-		{schemas.AttackCredentialStuffing, []string{"single", "distributed", "thin"}, []Role{RoleLogin}, buildStuffing},
-		{schemas.AttackSlowLogin, []string{"list", "one-user"}, []Role{RoleLogin}, buildSlowLogin},
-		{schemas.AttackObjectEnumeration, []string{"sequential", "random"}, []Role{RoleItem}, buildEnumeration},
-		{schemas.AttackScraping, []string{"user", "ip"}, []Role{RoleCatalogue, RoleProduct}, buildScraping},
-		{schemas.AttackProbing, []string{"paths", "fuzz"}, nil, buildProbing},
-		{schemas.AttackSlowProbing, []string{"paths"}, nil, buildProbing},
-		{schemas.AttackFunctionProbing, []string{"user"}, []Role{RoleAdminUsers}, buildFunctionProbing},
-		{schemas.AttackExtremeClient, []string{"user", "consumer"}, nil, buildExtreme},
-		{schemas.AttackIntervalAbuse, []string{"user", "consumer"}, []Role{RoleVerify}, buildInterval},
-		{schemas.AttackDataExfiltration, []string{"user"}, []Role{RoleDownload}, buildExfiltration},
+		{name: schemas.AttackCredentialStuffing, variants: []string{"single", "distributed", "thin"}, needs: []Role{RoleLogin}, build: buildStuffing},
+		{name: schemas.AttackSlowLogin, variants: []string{"list", "one-user"}, needs: []Role{RoleLogin}, build: buildSlowLogin},
+		{name: schemas.AttackObjectEnumeration, variants: []string{"sequential", "random"}, needs: []Role{RoleItem}, build: buildEnumeration},
+		{name: schemas.AttackScraping, variants: []string{"user", "ip"}, needs: []Role{RoleCatalogue, RoleProduct}, build: buildScraping},
+		{name: schemas.AttackProbing, variants: []string{"paths", "fuzz"}, build: buildProbing},
+		{name: schemas.AttackSlowProbing, variants: []string{"paths"}, build: buildProbing},
+		{name: schemas.AttackFunctionProbing, variants: []string{"user"}, needs: []Role{RoleAdminUsers}, build: buildFunctionProbing},
+		{name: schemas.AttackExtremeClient, variants: []string{"user", "consumer"}, build: buildExtreme},
+		{name: schemas.AttackIntervalAbuse, variants: []string{"user", "consumer"}, needs: []Role{RoleVerify}, build: buildInterval},
+		{name: schemas.AttackDataExfiltration, variants: []string{"user", "boiling-frog"}, needs: []Role{RoleDownload}, build: buildExfiltration},
+		{name: schemas.AttackAccountTakeover, variants: []string{"stolen-token", "cookie", "password"}, needs: []Role{RoleSubmit}, build: buildTakeover, fits: keepsCookies},
+		{name: schemas.AttackSlowExfiltration, variants: []string{"user"}, needs: []Role{RoleDownload}, build: buildSlowExfiltration},
+		{name: schemas.AttackDataDestruction, variants: []string{"delete", "overwrite"}, needs: []Role{RoleRemove, RoleUpdate}, build: buildDestruction},
+		{name: schemas.AttackDataInjection, variants: []string{"bulk", "oversize"}, needs: []Role{RoleSubmit}, build: buildDataInjection},
+		{name: schemas.AttackCodeInjection, variants: injections.Classes(), build: buildCodeInjection},
+		{name: schemas.AttackExpensiveCalls, variants: []string{"user"}, needs: []Role{RoleReport}, build: buildExpensive},
+		{name: schemas.AttackDistributedDoS, variants: []string{"shared-fingerprint", "one-provider", "residential"}, build: buildDoS, fits: isSearched},
+		{name: schemas.AttackSequenceAbuse, variants: []string{"skip", "reorder"}, needs: []Role{RoleSubmit}, build: buildSequence},
+		{name: schemas.AttackExcessiveExposure, variants: []string{"user"}, needs: []Role{RoleList}, build: buildExposure},
+		{name: schemas.AttackRequestManipulation, variants: []string{"parameters", "types", "verbs", "duplicates", "headers"}, build: buildManipulation},
+		{name: schemas.AttackDecoyHit, variants: []string{"user", "ip"}, build: buildDecoy, fits: hasDecoys},
+		{name: schemas.AttackMisconfiguration, variants: []string{"open-route", "plain-http", "verbose-errors"}, needs: []Role{RoleList}, build: buildPosture, posture: true},
 	}
 }
 
-// Attacks lists the names that AttackSpec.Name may have, in a fixed order.
-func Attacks() []string {
+// framings are attacks that try to have somebody else blocked.
+func framings() []attackKind {
+	return []attackKind{
+		{name: "framing-xff", variants: []string{"ip"}, needs: []Role{RoleLogin}, build: buildFraming, label: schemas.AttackCredentialStuffing, framing: true},
+		{name: "framing-login", variants: []string{"ip"}, needs: []Role{RoleLogin}, build: buildFraming, label: schemas.AttackCredentialStuffing, framing: true},
+		{name: "framing-consumer", variants: []string{"ip"}, build: buildFraming, label: schemas.AttackProbing, framing: true},
+	}
+}
+
+func namesOf(kinds []attackKind) []string {
 	var names []string
-	for _, k := range catalogue() {
+	for _, k := range kinds {
 		names = append(names, k.name)
 	}
 	return names
 }
 
-// Variants lists the variants of an attack, the default first; nil if there is
-// no such attack.
+// Attacks lists the names of the catalogue that AttackSpec.Name may have, in a
+// fixed order.
+func Attacks() []string { return namesOf(catalogue()) }
+
+// Framings lists the further names that AttackSpec.Name may have: attacks whose
+// aim is that somebody else is blocked for them. Generator.Victims says who that
+// would be.
+func Framings() []string { return namesOf(framings()) }
+
+// Variants lists the variants of an attack or a framing, the default first; nil
+// if there is no such attack.
 func Variants(attack string) []string {
-	for _, k := range catalogue() {
+	for _, k := range append(catalogue(), framings()...) {
 		if k.name == attack {
 			return slices.Clone(k.variants)
 		}
@@ -77,6 +123,7 @@ type instance struct {
 	end     int64 // no calls at or after
 	base    int   // agents of earlier instances
 	agents  []*agent
+	victims []schemas.Entity
 }
 
 // attackUsers is the number of the first person who is an attacker; strangers
@@ -87,11 +134,11 @@ const (
 )
 
 func (g *Generator) addAttacks() error {
-	kinds := catalogue()
+	kinds := append(catalogue(), framings()...)
 	for i, spec := range g.cfg.Attacks {
 		at := slices.IndexFunc(kinds, func(k attackKind) bool { return k.name == spec.Name })
 		if at < 0 {
-			return fmt.Errorf("%w: %q, want one of %v", ErrUnknownAttack, spec.Name, Attacks())
+			return fmt.Errorf("%w: %q, want one of %v or %v", ErrUnknownAttack, spec.Name, Attacks(), Framings())
 		}
 		kind := kinds[at]
 		variant := spec.Variant
@@ -101,7 +148,7 @@ func (g *Generator) addAttacks() error {
 		if !slices.Contains(kind.variants, variant) {
 			return fmt.Errorf("%w: %s has no variant %q, want one of %v", ErrUnknownAttack, spec.Name, variant, kind.variants)
 		}
-		target := g.target(spec.API, kind.needs)
+		target := g.sufferer(spec.API, &kind, variant)
 		if target == nil {
 			return fmt.Errorf("%w: no API %q with routes %v for %s", ErrUnknownAttack, spec.API, kind.needs, spec.Name)
 		}
@@ -118,12 +165,15 @@ func (g *Generator) addAttacks() error {
 		}
 		// Agents are pure functions of the seed, so one set can be run to its
 		// end for the labels and an equal one kept for the stream.
-		g.label(build())
+		in := build()
+		g.label(in, &kind)
+		g.victims = append(g.victims, in.victims...)
 		g.agents = append(g.agents, build().agents...)
 	}
 	return nil
 }
 
+// target is the first API that has the roles, or the one named if it has them.
 func (g *Generator) target(name string, needs []Role) *api {
 	for _, a := range g.apis {
 		if (name == "" || string(a.name) == name) && a.has(needs...) {
@@ -133,9 +183,33 @@ func (g *Generator) target(name string, needs []Role) *api {
 	return nil
 }
 
+// sufferer is the API that an attack is for: the one named, or the first of
+// those that suffer it best.
+func (g *Generator) sufferer(name string, kind *attackKind, variant string) *api {
+	var best *api
+	var most fitness
+	for _, a := range g.apis {
+		if name != "" && string(a.name) != name || !a.has(kind.needs...) {
+			continue
+		}
+		fit := ideal
+		if kind.fits != nil {
+			fit = kind.fits(a, variant)
+		}
+		if fit > most {
+			best, most = a, fit
+		}
+	}
+	return best
+}
+
 // label runs an instance's hostile agents to their end and notes whom their
 // calls will be attributed to, and when.
-func (g *Generator) label(in *instance) {
+func (g *Generator) label(in *instance, kind *attackKind) {
+	name := kind.label
+	if name == "" {
+		name = kind.name
+	}
 	ev := schemas.NewEvent()
 	byKey := make(map[string]int)
 	var key []byte
@@ -150,14 +224,21 @@ func (g *Generator) label(in *instance) {
 			if !a.hostile {
 				continue
 			}
+			if kind.framing {
+				// Whom the call claims to be is not who is to be blocked for it.
+				ev.User, ev.Consumer, ev.Credential, ev.Session = nil, nil, nil, nil
+			}
 			key = features.AppendClientKey(key[:0], ev)
+			if kind.posture {
+				key = append(append(key[:0], "api:"...), ev.API...)
+			}
 			t := time.UnixMicro(ev.Time).UTC()
 			i, ok := byKey[string(key)]
 			if !ok {
 				e := schemas.SplitEntity(string(key))
 				i = len(g.labels)
 				byKey[string(key)] = i
-				g.labels = append(g.labels, schemas.Label{EntityType: e.Type, Entity: e.Value, Attack: in.spec.Name, Start: t, End: t})
+				g.labels = append(g.labels, schemas.Label{EntityType: e.Type, Entity: e.Value, Attack: name, Start: t, End: t})
 			}
 			l := &g.labels[i]
 			if t.Before(l.Start) {
@@ -190,139 +271,4 @@ func (in *instance) attackNetwork(g *Generator, a *agent) place {
 		addr:    v4(250<<24 + uint32(k)<<8 + uint32(2+g.dice.n(250))),
 		country: c, asn: c.asn + int64(g.dice.n(4)),
 	}
-}
-
-// hosted moves a place to a hosting provider.
-func hosted(p place) place {
-	p.asn = p.country.asn + 14
-	return p
-}
-
-// insider makes an attacker who holds a valid account, with the ordinary life
-// of that account beside the attack, from the start of the simulation.
-func (in *instance) insider(g *Generator) *agent {
-	id := &identity{}
-	a := in.add(g, id)
-	id.user = attackUsers + uint64(a.index)
-	id.here = in.attackNetwork(g, a)
-	id.browser = g.anyBrowser(g.desktops)
-
-	life := in.add(g, id)
-	life.cover, life.class = true, ClassHuman
-	own := *id
-	p := newPerson(g, life, nil)
-	*id = own
-	p.base, p.apis = id.here, [2]*api{in.api, in.api}
-	p.roam, p.renew, p.forget = 0, 0, 0
-	// About four visits a day, so that there is a life to compare with.
-	p.gap = min(p.gap, 21_600/g.cfg.Activity)
-	life.act = p
-	return a
-}
-
-// company is an insider that is an application with a partner's ordinary life.
-func (in *instance) company(g *Generator) *agent {
-	id := &identity{}
-	a := in.add(g, id)
-	life := in.add(g, id)
-	life.cover, life.class = true, ClassPartner
-	p := newPartner(g, life, attackUsers+uint64(life.index))
-	p.first = 1<<25 + uint64(life.index)*8192
-	if in.api.has(RoleItem, RoleList, RoleSubmit) {
-		p.api, p.walk, p.list, p.post = in.api, in.api.route(RoleItem), in.api.route(RoleList), in.api.route(RoleSubmit)
-	}
-	p.count, p.walkGap = min(p.count, 400), max(p.walkGap, .4)
-	id.here = in.attackNetwork(g, life)
-	life.act = p
-	return a
-}
-
-// foe is what all hostile actors share.
-type foe struct {
-	api   *api
-	auth  authority
-	end   int64
-	left  int     // hostile calls to make
-	gap   float64 // median seconds between calls
-	sigma float64
-	cover float64 // chance that a call is an ordinary one instead
-	delay float64 // seconds that the agent waits after the attack's start, at most
-}
-
-// newFoe scales an attack by its intensity: calls come intensity times as fast,
-// there are sqrt(intensity) times as many, and below 1 up to 60 % of the calls
-// are ordinary ones.
-func newFoe(in *instance, auth authority, calls, gap, sigma float64) foe {
-	i := in.spec.Intensity
-	return foe{
-		api: in.api, auth: auth, end: in.end, sigma: sigma,
-		left: max(1, int(math.Round(calls*math.Sqrt(i)))), gap: gap / i,
-		cover: min(max(.7*(1-i), 0), .6), delay: 2,
-	}
-}
-
-func (f *foe) begin(g *Generator, a *agent, from int64) int64 {
-	return f.within(from + int64(g.dice.float()*f.delay*second))
-}
-
-func (f *foe) within(t int64) int64 {
-	if t >= f.end {
-		return never
-	}
-	return t
-}
-
-// spent counts a hostile call and returns the time of the next one.
-func (f *foe) spent(g *Generator, a *agent) int64 {
-	a.hostile = true
-	if f.left--; f.left <= 0 {
-		return never
-	}
-	return f.within(a.at + g.dice.wait(f.gap, f.sigma))
-}
-
-// ordinary says whether this call is to be an ordinary one.
-func (f *foe) ordinary(g *Generator) bool { return f.cover > 0 && g.dice.chance(f.cover) }
-
-var (
-	ordinaryReads = []Role{RoleSummary, RoleList, RoleItem, RoleParties, RoleHistory, RoleProduct}
-	publicReads   = []Role{RoleCatalogue, RoleProduct, RoleSearch}
-)
-
-// read makes a call as any client might, with the answers that such a client
-// gets, and reports false where the API has nothing for callers like this.
-func (f *foe) read(g *Generator, a *agent, ev *schemas.Event) bool {
-	d := g.dice
-	roles := ordinaryReads
-	if f.auth == nobody || f.auth == unmarked {
-		roles = publicReads
-	}
-	from := d.n(len(roles))
-	for i := range roles {
-		r := f.api.route(roles[(from+i)%len(roles)])
-		if r == nil {
-			continue
-		}
-		q := request{api: f.api, route: r, auth: f.auth, page: 1 + d.n(2), object: d.Uint64() >> 8}
-		if o := r.objects; o != nil {
-			if o.PerUser > 0 {
-				q.object = o.owned(a.id.user, q.object%max(1, o.PerUser/2))
-			} else {
-				q.object = d.zipf(o.Count)
-			}
-		}
-		q.status = g.outcome(f.api, r, a.at, false)
-		g.emit(a, &q, ev)
-		return true
-	}
-	return false
-}
-
-// enter logs the attacker's own account in, as its owner would.
-func (f *foe) enter(g *Generator, a *agent, ev *schemas.Event) int64 {
-	q := request{api: f.api, route: f.api.route(RoleLogin), auth: nobody, login: a.id.user}
-	q.status = q.route.ok
-	g.emit(a, &q, ev)
-	a.id.generation++
-	return f.within(a.at + g.dice.wait(2, .5))
 }

@@ -13,6 +13,8 @@ type api struct {
 	name, version, host, gateway, gatewayType []byte
 
 	templates, sessions bool
+	cookie              bool
+	decoys              [][]byte
 	credentialType      []byte
 	tokenTTL            int64
 	routes              map[Role]*route
@@ -36,13 +38,15 @@ type route struct {
 	role             Role
 	method, template []byte
 	path, query      pattern
-	objects          *objects // of the path or the query; nil without an id
+	body             pattern
+	objects          *objects // of the path, the query or the body; nil without an id
 	ok               int64
 	errors           []StatusShare
 	request, reply   lognormal
 	latency          lognormal
 	mutation         bool
 	public           bool // its objects belong to nobody
+	next             successor
 	paged            bool
 }
 
@@ -97,8 +101,11 @@ func compileAPI(in *API) (*api, error) {
 		credentialType: []byte("token"), tokenTTL: int64(in.TokenTTL * second),
 		routes: make(map[Role]*route, len(in.Routes)),
 	}
-	if in.Cookie {
+	if a.cookie = in.Cookie; in.Cookie {
 		a.credentialType = []byte("cookie")
+	}
+	for _, p := range in.Decoys {
+		a.decoys = append(a.decoys, []byte(p))
 	}
 	spaces := make(map[string]*objects, len(in.Objects))
 	for _, o := range in.Objects {
@@ -144,6 +151,9 @@ func compileRoute(r *Route, spaces map[string]*objects) (*route, error) {
 		return nil, err
 	}
 	if c.query, err = compilePattern(r.Query, spaces, &c.objects); err != nil {
+		return nil, err
+	}
+	if c.body, err = compilePattern(r.Body, spaces, &c.objects); err != nil {
 		return nil, err
 	}
 	c.public = c.objects != nil && c.objects.PerUser == 0
@@ -197,6 +207,7 @@ type pattern []part
 type part struct {
 	kind    partKind
 	literal []byte
+	choices [][]byte
 }
 
 type partKind uint8
@@ -207,12 +218,29 @@ const (
 	partPage
 	partWords
 	partDate
+	partToday
+	partChoice
+	partAmount
+	partNumber
+	partText
+	partRest
 )
+
+var partKinds = map[string]partKind{
+	"page": partPage, "words": partWords, "date": partDate, "today": partToday,
+	"amount": partAmount, "number": partNumber, "text": partText, "rest": partRest,
+}
 
 func compilePattern(s string, spaces map[string]*objects, used **objects) (pattern, error) {
 	var p pattern
 	for s != "" {
 		before, rest, ok := strings.Cut(s, "{")
+		if ok && (rest == "" || rest[0] == '"') {
+			// A brace of a JSON object and not of a placeholder.
+			before, s = before+"{", rest
+			p = append(p, part{literal: []byte(before)})
+			continue
+		}
 		if before != "" {
 			p = append(p, part{literal: []byte(before)})
 		}
@@ -224,13 +252,16 @@ func compilePattern(s string, spaces map[string]*objects, used **objects) (patte
 			return nil, fmt.Errorf("unclosed placeholder in %q", s)
 		}
 		s = after
-		switch name {
-		case "page":
-			p = append(p, part{kind: partPage})
-		case "words":
-			p = append(p, part{kind: partWords})
-		case "date":
-			p = append(p, part{kind: partDate})
+		kind, known := partKinds[name]
+		switch {
+		case known:
+			p = append(p, part{kind: kind})
+		case strings.Contains(name, "|"):
+			c := part{kind: partChoice}
+			for _, choice := range strings.Split(name, "|") {
+				c.choices = append(c.choices, []byte(choice))
+			}
+			p = append(p, c)
 		default:
 			o := spaces[name]
 			if o == nil || *used != nil && *used != o {

@@ -3,6 +3,7 @@ package simulate
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -16,7 +17,8 @@ var (
 	ErrUnknownAttack = errors.New("no such attack")
 )
 
-// MaxClients bounds Config.Clients; user numbers above it belong to attackers.
+// MaxClients bounds Config.Clients; user numbers above it belong to the clients
+// of crowds and launches, to kiosks and to attackers.
 const MaxClients = 1 << 21
 
 // Surge multiplies how often people come, for a while: a flash crowd, which is
@@ -42,8 +44,8 @@ type AttackSpec struct {
 	Intensity float64
 }
 
-// Config says what to simulate. The zero value of every field but Clients and
-// Duration stands for the default.
+// Config says what to simulate. The zero value of every field but Clients,
+// Duration and Bodies stands for the default.
 type Config struct {
 	// Seed decides everything that is random.
 	Seed uint64
@@ -64,10 +66,32 @@ type Config struct {
 	World World
 	// APIs restricts the world to the APIs named. Default: all of them.
 	APIs []string
+	// Bodies puts a sample of the request body, at most 300 bytes of JSON, on
+	// calls of routes that take one. DefaultConfig sets it. Nothing else about
+	// an event depends on it, save that ReqBytes is not less than what is shown.
+	Bodies bool
 	// Tenant is put on every event. Default: none.
 	Tenant string
-	// Surges are benign flash crowds. Default: none.
+	// Surges are benign flash crowds of people who are known. Default: none.
 	Surges []Surge
+	// Crowds are benign flash crowds of people who never came before; they are
+	// added to Clients. Default: none.
+	Crowds []Crowd
+	// Outages are times in which an API answers hardly anybody. Default: none;
+	// short bad spells occur all the same.
+	Outages []Outage
+	// Deploys change routes and sizes, in order of time. Default: none.
+	Deploys []Deploy
+	// Resets are waves of refused old passwords, at most 16. Default: none.
+	Resets []ResetWave
+	// Launches add APIs with clients of their own; see NewAPI and TinyLaunch.
+	// They leave the rest of the population as it was. Default: none.
+	Launches []Launch
+	// ClockSkew, if above zero, has one benign client in fifty report through a
+	// gateway whose clock is wrong by up to this much either way. Events then
+	// come in the order in which they happened, and not of the times they bear.
+	// Default: none.
+	ClockSkew time.Duration
 	// Attacks are added to the benign stream and never change it.
 	Attacks []AttackSpec
 }
@@ -76,7 +100,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Seed: 1, Start: defaultStart(), Duration: 24 * time.Hour, Clients: 1000,
-		Activity: 1, Mix: DefaultMix(), World: DefaultWorld(),
+		Activity: 1, Mix: DefaultMix(), World: DefaultWorld(), Bodies: true,
 	}
 }
 
@@ -112,6 +136,16 @@ func (c Config) resolve() (Config, error) {
 	}
 	if err := c.Mix.check(); err != nil {
 		return c, err
+	}
+	if c.ClockSkew < 0 || c.ClockSkew > time.Hour {
+		return c, fmt.Errorf("%w: clock skew %s, want 0 to 1h", ErrConfig, c.ClockSkew)
+	}
+	names := c.World.names()
+	for _, l := range c.Launches {
+		if slices.Contains(names, l.API.Name) {
+			return c, fmt.Errorf("%w: launch of %q, which is there already", ErrConfig, l.API.Name)
+		}
+		names = append(names, l.API.Name)
 	}
 	for _, s := range c.Surges {
 		if !(s.Factor >= 1 && s.Factor <= 1000) || s.Duration <= 0 {

@@ -36,6 +36,7 @@ const (
 	domainOffice
 	domainFlood
 	domainShuffle
+	domainVictim
 )
 
 // derive makes a value from the seed that depends on nothing but its arguments.

@@ -3,6 +3,7 @@ package simulate
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 
 	"github.com/weir-dev/weir/features"
@@ -24,7 +25,8 @@ type Source interface {
 type Generator struct {
 	cfg        Config
 	start, end int64
-	apis       []*api
+	apis       []*api // of the world, then of the launches
+	open       []*api // of the world: those that any client may use
 	desktops   []browser
 	hands      []browser
 	apps       [][]browser // by API
@@ -37,10 +39,17 @@ type Generator struct {
 	benign int
 	queue  queue
 	labels []schemas.Label
+	// victims are whom framings want blocked.
+	victims []schemas.Entity
 
 	dice  *dice
 	buf   []byte
 	surge float64 // greatest factor of the surges, at least 1
+
+	outages []outage
+	deploys []deploy
+	waves   []wave
+	classes map[string]Class // of ClassOf; nil until it is asked
 }
 
 // agent is one thing that calls. Nothing but its own act draws from pcg.
@@ -88,18 +97,29 @@ func New(cfg Config) (*Generator, error) {
 	for _, s := range cfg.Surges {
 		g.surge = max(g.surge, s.Factor)
 	}
-	if g.apis, err = compileWorld(cfg.World); err != nil {
+	world := World{APIs: slices.Clone(cfg.World.APIs)}
+	for _, l := range cfg.Launches {
+		world.APIs = append(world.APIs, l.API)
+	}
+	if g.apis, err = compileWorld(world); err != nil {
 		return nil, fmt.Errorf("preparing simulation: %w", err)
 	}
-	for _, a := range cfg.World.APIs {
+	g.open = g.apis[:len(cfg.World.APIs)]
+	for _, schedule := range []func() error{g.addOutages, g.addDeploys, g.addWaves} {
+		if err := schedule(); err != nil {
+			return nil, fmt.Errorf("preparing simulation: %w", err)
+		}
+	}
+	for _, a := range world.APIs {
 		g.apps = append(g.apps, browsers(appAgents(a.Name), "h2"))
 	}
 	people := newPopulation(g, cfg.Mix)
 	g.agents = make([]*agent, 0, cfg.Clients)
 	for i := range cfg.Clients {
-		a := people.spawn(i)
-		a.attack = -1
-		g.agents = append(g.agents, a)
+		g.agents = append(g.agents, people.spawn(i))
+	}
+	if err := g.addExtras(); err != nil {
+		return nil, fmt.Errorf("preparing simulation: %w", err)
 	}
 	g.benign = len(g.agents)
 	if err := g.addAttacks(); err != nil {
@@ -151,12 +171,25 @@ func (g *Generator) Next(ev *schemas.Event) bool {
 	}
 	a := g.agents[g.queue[0].agent]
 	g.step(a, ev)
+	if g.cfg.ClockSkew > 0 && a.attack < 0 {
+		ev.Time += g.skew(a)
+	}
 	if a.at < g.end {
 		g.queue.replaceFirst(a.at)
 	} else {
 		g.queue.dropFirst()
 	}
 	return true
+}
+
+// skew is by how much the clock of an agent's gateway is wrong.
+func (g *Generator) skew(a *agent) int64 {
+	h := derive(g.cfg.Seed, domainSkew, uint64(a.index))
+	if h%50 != 0 {
+		return 0
+	}
+	most := g.cfg.ClockSkew.Microseconds()
+	return int64(h>>8%uint64(2*most+1)) - most
 }
 
 // Labels returns one label per attack instance and hostile entity, with the
@@ -166,6 +199,12 @@ func (g *Generator) Labels() []schemas.Label {
 	return append([]schemas.Label(nil), g.labels...)
 }
 
+// Victims lists whom the framings among the AttackSpecs try to have blocked, in
+// their order: none of them may be. The caller owns the slice.
+func (g *Generator) Victims() []schemas.Entity {
+	return append([]schemas.Entity(nil), g.victims...)
+}
+
 // Client is one benign client, for reports.
 type Client struct {
 	Key   string // the client key of its authenticated calls, or of all of them
@@ -173,7 +212,8 @@ type Client struct {
 	API   string // where it calls, or where it calls most
 }
 
-// Clients lists the benign clients in order of their index. People also appear
+// Clients lists the benign clients in order of their index: Config.Clients, then
+// those of crowds and launches. People also appear
 // under other keys: that of their device while they log in or browse
 // anonymously, and those of anonymous sessions; Origin tells whose an event is.
 func (g *Generator) Clients() []Client {

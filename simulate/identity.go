@@ -195,6 +195,7 @@ const (
 	known              // user and credential
 	app                // consumer and API key
 	unmarked           // nobody, without a TLS fingerprint
+	claimed            // a consumer's name without its key
 )
 
 // userName is the pseudonym of a person. The hash of the name tried at a login
@@ -202,6 +203,11 @@ const (
 // the same keyed hash of the same name.
 func (g *Generator) userName(dst []byte, user uint64) []byte {
 	return appendHex(append(dst, 'u'), derive(g.cfg.Seed, domainUser, user), 15)
+}
+
+// consumerName is the id of an application.
+func (g *Generator) consumerName(dst []byte, consumer uint64) []byte {
+	return appendHex(append(dst, "app-"...), derive(g.cfg.Seed, domainConsumer, consumer), 8)
 }
 
 // cut is what the buffer holds from an offset on.
@@ -225,9 +231,13 @@ func (g *Generator) fillIdentity(ev *schemas.Event, a *api, id *identity, auth a
 		h := derive(seed, domainCredential, id.user<<32|uint64(id.generation))
 		g.buf = appendHex(appendHex(g.buf, h, 16), mix(h), 16)
 		ev.Credential, ev.CredentialType = g.cut(at), a.credentialType
+	case claimed:
+		at := len(g.buf)
+		g.buf = g.consumerName(g.buf, id.consumer)
+		ev.Consumer = g.cut(at)
 	case app:
 		at := len(g.buf)
-		g.buf = appendHex(append(g.buf, "app-"...), derive(seed, domainConsumer, id.consumer), 8)
+		g.buf = g.consumerName(g.buf, id.consumer)
 		ev.Consumer = g.cut(at)
 		at = len(g.buf)
 		h := derive(seed, domainConsumer, id.consumer|1<<40)

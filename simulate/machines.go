@@ -6,7 +6,7 @@ import "github.com/weir-dev/weir/schemas"
 func (g *Generator) withRoles(roles ...Role) *api {
 	var fit [16]*api
 	n := 0
-	for _, a := range g.apis {
+	for _, a := range g.open {
 		if n < len(fit) && a.has(roles...) {
 			fit[n] = a
 			n++
@@ -42,7 +42,10 @@ type partner struct {
 	syncJitter       float64
 	adHoc            float64 // mean seconds between calls on demand
 
+	style retryStyle // of synchronising
+
 	walkLeft, postLeft, cursor, retries     int
+	syncTries                               int
 	nextWalk, nextPost, nextSync, nextAdHoc int64
 }
 
@@ -50,7 +53,7 @@ func newPartner(g *Generator, a *agent, k uint64) *partner {
 	d := g.dice
 	p := &partner{api: g.withRoles(RoleItem, RoleList, RoleSubmit)}
 	if p.api == nil {
-		p.api = g.apis[d.n(len(g.apis))]
+		p.api = g.openAPI()
 	}
 	p.walk, p.list, p.post = p.api.route(RoleItem), p.api.route(RoleList), p.api.route(RoleSubmit)
 	if p.walk == nil {
@@ -82,6 +85,13 @@ func newPartner(g *Generator, a *agent, k uint64) *partner {
 		p.syncJitter = d.between(.004, .06)
 	}
 	p.adHoc = d.lognormal(900, .9) / g.cfg.Activity
+	p.style = g.anyRetry()
+	if a.class == ClassWalker {
+		// All of its objects, one after another, at any hour.
+		p.dense, p.count = true, d.between(2000, 8000)
+		p.walkGap = max(d.lognormal(.25, .5), .08)
+		p.walkAt = int64(d.between(0, 24) * hour)
+	}
 	return p
 }
 
@@ -136,7 +146,7 @@ func (p *partner) call(g *Generator, a *agent, ev *schemas.Event) int64 {
 		}
 		q.route, q.object = p.walk, p.object(p.cursor)
 		p.send(g, a, &q, ev)
-		if p.failed(q.status) {
+		if p.again(q.status) {
 			p.nextWalk = a.at + d.wait(2, .4)
 			return p.next()
 		}
@@ -163,6 +173,14 @@ func (p *partner) call(g *Generator, a *agent, ev *schemas.Event) int64 {
 	case p.nextSync:
 		q.route, q.object = p.list, p.object(0)
 		p.send(g, a, &q, ev)
+		if failed(q.status) {
+			p.syncTries++
+			if w, again := p.style.wait(d, p.syncTries, p.syncEvery); again {
+				p.nextSync = a.at + int64(w*second)
+				break
+			}
+		}
+		p.syncTries = 0
 		p.nextSync = a.at + int64(p.syncEvery*second*(1+p.syncJitter*d.r.NormFloat64()))
 	default:
 		q.route, q.object = p.walk, p.object(d.n(int(p.count)))
@@ -175,9 +193,9 @@ func (p *partner) call(g *Generator, a *agent, ev *schemas.Event) int64 {
 	return max(p.next(), a.at+1)
 }
 
-// failed says whether a call is to be repeated, up to three times.
-func (p *partner) failed(status int64) bool {
-	if status != 0 && status < 500 || p.retries >= 3 {
+// again says whether a call is to be repeated, up to three times.
+func (p *partner) again(status int64) bool {
+	if !failed(status) || p.retries >= 3 {
 		p.retries = 0
 		return false
 	}
@@ -211,13 +229,15 @@ type job struct {
 	from   int64   // hours of the day in which it runs, local
 	until  int64
 	zone   int64
+	style  retryStyle
+	tries  int
 }
 
 func newJob(g *Generator, a *agent, k uint64) *job {
 	d := g.dice
 	j := &job{auth: app}
 	if j.api = g.withRoles(RoleSubmit); j.api == nil {
-		j.api = g.apis[d.n(len(g.apis))]
+		j.api = g.openAPI()
 	}
 	j.route = j.api.route(RoleRefresh)
 	for _, r := range [...]Role{RoleSubmit, RoleAddParty, RoleBasketAdd} {
@@ -238,6 +258,7 @@ func newJob(g *Generator, a *agent, k uint64) *job {
 	j.skip = d.between(.05, .25)
 	j.from = int64(d.n(10))
 	j.until = j.from + 6 + int64(d.n(8))
+	j.style = g.anyRetry()
 	return j
 }
 
@@ -271,119 +292,16 @@ func (j *job) call(g *Generator, a *agent, ev *schemas.Event) int64 {
 	}
 	q.status = g.machineOutcome(j.api, j.route, a.at)
 	g.emit(a, &q, ev)
-	if q.status >= 500 || q.status == 0 {
-		return j.after(g, a.at+d.wait(20, .5))
+	if failed(q.status) {
+		j.tries++
+		if w, again := j.style.wait(d, j.tries, j.every); again {
+			return j.after(g, a.at+int64(w*second))
+		}
 	}
+	j.tries = 0
 	next := a.at + d.wait(j.every, j.jitter)
 	for d.chance(j.skip) {
 		next += d.wait(j.every, j.jitter)
 	}
 	return j.after(g, next)
-}
-
-// crawler reads the catalogue, with the site's permission.
-type crawler struct {
-	api      *api
-	auth     authority
-	pace     float64 // median seconds between calls
-	missing  float64 // share of dead links
-	rest     float64 // mean seconds between crawls
-	left     int
-	listPage int
-}
-
-func newCrawler(g *Generator, a *agent, k uint64) *crawler {
-	d := g.dice
-	c := &crawler{auth: nobody}
-	if c.api = g.withRoles(RoleCatalogue, RoleProduct); c.api == nil {
-		c.api = g.apis[d.n(len(g.apis))]
-	}
-	from := g.anyCountry()
-	// 249.x.y.0/24 per crawler.
-	a.id.here = place{addr: v4(249<<24 | uint32(k&0xffff)<<8 | uint32(20+d.n(60))), country: from, asn: from.asn + 13}
-	a.id.browser = &g.bots[k%uint64(len(g.bots))]
-	if d.chance(.3) {
-		c.auth = unmarked
-	}
-	c.pace = min(max(d.lognormal(4, .8), .8), 30)
-	c.missing = d.between(.05, .10)
-	c.rest = d.between(1.5, 8) * 3600
-	return c
-}
-
-func (c *crawler) home() (*api, authority) { return c.api, c.auth }
-
-func (c *crawler) begin(g *Generator, a *agent, from int64) int64 {
-	return from + int64(g.dice.exp(c.rest*second*.4))
-}
-
-var robotsPath = []byte("/robots.txt")
-
-func (c *crawler) call(g *Generator, a *agent, ev *schemas.Event) int64 {
-	d := g.dice
-	q := request{api: c.api, auth: c.auth, page: 1}
-	if c.left == 0 {
-		c.left = int(min(d.lognormal(350, .7), 3000))
-		c.listPage = 1
-		q.route, q.path, q.status = c.api.route(RoleSummary), robotsPath, 200
-		g.emit(a, &q, ev)
-		return a.at + d.wait(c.pace, .4)
-	}
-	q.route = c.api.route(RoleProduct)
-	switch x := d.float(); {
-	case q.route == nil || x < .12:
-		if q.route = c.api.route(RoleCatalogue); q.route == nil {
-			q.route = c.api.route(RoleHealth)
-		}
-		q.page = c.listPage
-		c.listPage++
-	case x < .2 && c.api.route(RoleCategory) != nil:
-		q.route = c.api.route(RoleCategory)
-	}
-	if o := q.route.objects; o != nil {
-		q.object = d.Uint64() % max(o.Count, 1)
-	}
-	q.status = g.outcome(c.api, q.route, a.at, false)
-	if q.status == q.route.ok && d.chance(c.missing) {
-		q.status = 404
-	}
-	g.emit(a, &q, ev)
-	if c.left--; c.left == 0 {
-		return a.at + int64(d.exp(c.rest*second)) + minute
-	}
-	return a.at + d.wait(c.pace, .4)
-}
-
-// probe asks for the health of an API at an exact interval.
-type probe struct {
-	api   *api
-	auth  authority
-	every int64
-	base  int64
-}
-
-func newProbe(g *Generator, a *agent, k uint64) *probe {
-	d := g.dice
-	p := &probe{api: g.apis[d.n(len(g.apis))], auth: unmarked}
-	p.every = []int64{15, 30, 30, 60}[d.n(4)] * second
-	a.id.here = place{addr: v4(10<<24 | 20<<16 | uint32(k&0xffff)), country: &countries[0], asn: schemas.Unknown}
-	a.id.browser = &g.probes[k%uint64(len(g.probes))]
-	return p
-}
-
-func (p *probe) home() (*api, authority) { return p.api, p.auth }
-
-func (p *probe) begin(g *Generator, a *agent, from int64) int64 {
-	p.base = from + int64(g.dice.float()*float64(p.every))
-	return p.base
-}
-
-func (p *probe) call(g *Generator, a *agent, ev *schemas.Event) int64 {
-	q := request{api: p.api, route: p.api.route(RoleHealth), auth: p.auth}
-	q.status = g.outcome(p.api, q.route, a.at, false)
-	g.emit(a, &q, ev)
-	ev.Country, ev.XFF = nil, nil
-	// The timer is exact; what the gateway sees is a few milliseconds late.
-	p.base += p.every
-	return p.base + int64(g.dice.exp(3*millisecond))
 }

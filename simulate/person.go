@@ -1,10 +1,6 @@
 package simulate
 
-import (
-	"math"
-
-	"github.com/weir-dev/weir/schemas"
-)
+import "github.com/weir-dev/weir/schemas"
 
 // person is a human at a browser or an app. The personality is drawn once; the
 // rest is where the person is in a visit.
@@ -26,6 +22,7 @@ type person struct {
 	persist   bool    // the app keeps its token between visits
 	owned     uint64  // objects of each kind that the person owns
 	base      place
+	habits
 
 	// Of the visit.
 	api        *api
@@ -38,6 +35,8 @@ type person struct {
 	state      personState
 	loggedIn   bool
 	giveUp     bool
+	reset      bool // the failed logins end in a new password
+	again      bool // the call just made is about to be made once more
 	failsLeft  int
 	retries    int
 	tokenUntil int64
@@ -53,6 +52,8 @@ const (
 	refreshing
 	polling
 	watching
+	resetting
+	replaying // the app tries a saved password that is no longer right
 )
 
 // newPerson draws a personality of the agent's class.
@@ -73,7 +74,10 @@ func newPerson(g *Generator, a *agent, pop *population) *person {
 		p.roam, p.gap, p.anonymous = .03, p.gap/1.5, .4
 		a.id.browser = o.browsers[d.n(len(o.browsers))]
 		a.id.claims = 192<<24 | 168<<16 | 1<<8 | uint32(10+d.n(200))
-	case ClassCarrier, ClassMobile:
+		if d.chance(.05) {
+			p.typo, p.forget = .15, .35
+		}
+	case ClassCarrier, ClassMobile, ClassStale:
 		p.persist, p.anonymous, p.pages = true, .1, p.pages*.7
 		p.pollEvery = 60 * min(25*d.spread(.6), 180)
 		p.gap /= 1.8
@@ -82,16 +86,22 @@ func newPerson(g *Generator, a *agent, pop *population) *person {
 			p.base = pop.carrierPlace()
 			c = p.base.country
 			p.roam = .12
+			if d.chance(.05) {
+				p.typo, p.forget = .15, .35
+			}
 		}
 	case ClassForgetful:
 		p.typo, p.forget = min(.15*d.spread(.5), .5), .35
 	case ClassTraveller:
 		p.roam, p.stray, p.renew = .35, .5, .1
+	case ClassNewcomer:
+		p.anonymous = .92
 	}
-	p.apis[0] = g.apis[d.n(len(g.apis))]
+	p.acquire(g, a.class)
+	p.apis[0] = g.openAPI()
 	p.apis[1] = p.apis[0]
 	if d.chance(.08) {
-		p.apis[1] = g.apis[d.n(len(g.apis))]
+		p.apis[1] = g.openAPI()
 	}
 	if p.persist {
 		// Apps run in a phone's browser engine or their own; one in eight uses
@@ -116,7 +126,13 @@ func newPerson(g *Generator, a *agent, pop *population) *person {
 func (p *person) home() (*api, authority) { return p.apis[0], known }
 
 func (p *person) begin(g *Generator, a *agent, from int64) int64 {
-	p.nextVisit = g.visit(p.rhythm, p.gap, p.zone, from)
+	if p.first > 0 {
+		// Nobody knew of them before.
+		from = max(from, p.first)
+		p.nextVisit = from
+	} else {
+		p.nextVisit = g.visit(p.rhythm, p.gap, p.zone, from)
+	}
 	p.nextPoll = never
 	if p.pollEvery > 0 {
 		p.nextPoll = from + int64(g.dice.float()*p.pollEvery*second)
@@ -126,8 +142,14 @@ func (p *person) begin(g *Generator, a *agent, from int64) int64 {
 
 // idle arranges the next thing that happens between visits.
 func (p *person) idle(g *Generator, a *agent) int64 {
+	if p.locked && p.wrong == 0 {
+		p.nextPoll = never
+	}
 	if p.nextPoll < p.nextVisit {
 		p.state, p.api = polling, p.apis[0]
+		if p.locked {
+			p.state = replaying
+		}
 		return p.nextPoll
 	}
 	if p.nextVisit < never {
@@ -144,20 +166,16 @@ func (p *person) open(g *Generator, a *agent) {
 		p.api = p.apis[1]
 	}
 	p.move(g, a)
-	if d.chance(p.renew) {
-		if p.persist {
-			a.id.browser = g.anyBrowser(g.apps[p.apis[0].index])
-		} else {
-			a.id.browser = g.anyBrowser(g.desktops)
-		}
-		p.loggedIn = false
-	}
+	p.loggedIn = p.persist && !p.locked && d.chance(.96)
+	p.pick(g, a)
 	p.page, p.step, p.pageNo = p.api.pages[0], 0, 0
 	p.pagesLeft = 1 + int(min(d.lognormal(p.pages, .7), 200))
-	p.loggedIn = p.persist && d.chance(.96)
+	if p.loggedIn && g.wave(p, a, p.nextVisit) >= 0 {
+		p.loggedIn = false
+	}
 	p.tokenUntil = 0
 	a.id.session++
-	p.failsLeft, p.giveUp, p.retries, p.watchLeft = 0, false, 0, 0
+	p.failsLeft, p.giveUp, p.reset, p.again, p.retries, p.watchLeft = 0, false, false, false, 0, 0
 	if p.persist && p.loggedIn && d.chance(.2) {
 		// The app lies open and asks for news by itself.
 		p.state, p.watchLeft = watching, int(min(d.lognormal(15, .7), 120))
@@ -165,7 +183,7 @@ func (p *person) open(g *Generator, a *agent) {
 	}
 	p.enter(g)
 	if (p.page.auth || !d.chance(p.anonymous)) && !p.loggedIn {
-		p.login(g)
+		p.login(g, a, p.nextVisit)
 		return
 	}
 	p.resume(p.nextVisit)
@@ -175,6 +193,10 @@ func (p *person) open(g *Generator, a *agent) {
 // while before they are back.
 func (p *person) move(g *Generator, a *agent) {
 	d := g.dice
+	if p.vpn {
+		a.id.here = p.exit(g, a)
+		return
+	}
 	if a.id.here != p.base && !d.chance(.6) {
 		return
 	}
@@ -189,13 +211,24 @@ func (p *person) move(g *Generator, a *agent) {
 }
 
 // login makes the next call a login, and decides how many tries it will take.
-func (p *person) login(g *Generator) {
+func (p *person) login(g *Generator, a *agent, at int64) {
 	d := g.dice
-	p.state, p.giveUp = loggingIn, false
+	p.state, p.giveUp, p.reset, p.locked = loggingIn, false, false, false
+	if w := g.wave(p, a, at); w >= 0 {
+		p.resets |= 1 << w
+		p.failsLeft, p.reset = 1, true
+		return
+	}
 	switch {
 	case d.chance(p.forget):
+		if p.manager {
+			p.failsLeft, p.reset = 3+d.n(6), true
+			return
+		}
 		p.failsLeft = min(1+int(d.exp(2)), 6)
-		p.giveUp = d.chance(.25)
+		if p.giveUp = d.chance(.25); !p.giveUp {
+			p.reset = d.chance(.4)
+		}
 	case d.chance(p.typo):
 		p.failsLeft = 1
 		if d.chance(.2) {
@@ -240,9 +273,16 @@ func (p *person) call(g *Generator, a *agent, ev *schemas.Event) int64 {
 		if q.status == 401 {
 			// The session has ended on the server; only a login helps.
 			p.loggedIn = false
-			p.login(g)
+			p.login(g, a, a.at)
 			return a.at + d.wait(p.think, .6)
 		}
+		if failed(q.status) {
+			if wait, again := p.patience(g); again {
+				return a.at + wait
+			}
+			return p.close(g, a)
+		}
+		p.retries = 0
 		a.id.generation++
 		p.tokenUntil = a.at + p.api.tokenTTL
 		p.state = calling
@@ -252,11 +292,23 @@ func (p *person) call(g *Generator, a *agent, ev *schemas.Event) int64 {
 		q.status = g.outcome(p.api, q.route, a.at, true)
 		g.emit(a, &q, ev)
 		p.schedulePoll(g, a.at)
+		p.afterPoll(g, a, q.status)
 		return p.idle(g, a)
+	case resetting:
+		return p.callReset(g, a, &q, ev)
+	case replaying:
+		return p.callStale(g, a, &q, ev)
 	case watching:
 		q.route = p.api.route(RoleSummary)
 		q.status = g.outcome(p.api, q.route, a.at, true)
 		g.emit(a, &q, ev)
+		if failed(q.status) {
+			p.retries++
+			if w, again := p.retry.wait(d, p.retries, 20); again {
+				return a.at + int64(w*second)
+			}
+		}
+		p.retries = 0
 		if p.watchLeft--; p.watchLeft <= 0 {
 			return p.close(g, a)
 		}
@@ -274,11 +326,24 @@ func (p *person) callLogin(g *Generator, a *agent, q *request, ev *schemas.Event
 		if p.failsLeft--; p.failsLeft == 0 && p.giveUp {
 			return p.close(g, a)
 		}
+		if p.failsLeft == 0 && p.reset && p.api.route(RoleReset) != nil {
+			p.state = resetting
+			return a.at + second + d.wait(9, .6)
+		}
+		if p.manager {
+			return a.at + int64(.4*second) + d.wait(.8, .5)
+		}
 		return a.at + second + d.wait(7, .8)
 	}
 	q.status = g.outcome(p.api, q.route, a.at, false)
 	g.emit(a, q, ev)
 	if q.status != q.route.ok {
+		if failed(q.status) {
+			if wait, again := p.patience(g); again {
+				return a.at + wait
+			}
+			return p.close(g, a)
+		}
 		if p.retries++; p.retries > 3 {
 			return p.close(g, a)
 		}
@@ -288,94 +353,4 @@ func (p *person) callLogin(g *Generator, a *agent, q *request, ev *schemas.Event
 	p.tokenUntil = a.at + p.api.tokenTTL
 	a.id.generation++
 	return a.at + d.wait(.25, .5)
-}
-
-func (p *person) callPage(g *Generator, a *agent, q *request, ev *schemas.Event) int64 {
-	d := g.dice
-	q.route = p.page.calls[p.step].route
-	if o := q.route.objects; o != nil && o.PerUser > 0 {
-		q.object = o.owned(a.id.user, p.object%max(1, p.owned*o.PerUser/4))
-	}
-	q.status = g.outcome(p.api, q.route, a.at, true)
-	g.emit(a, q, ev)
-	switch {
-	case q.status == 0 || q.status >= 500:
-		if p.retries++; p.retries <= 2 && d.chance(.7) {
-			return a.at + d.wait(1.2*math.Exp2(float64(p.retries-1)), .4)
-		}
-	case q.status == 401 && p.loggedIn && p.retries == 0:
-		// Expired early: renew, then the same call again.
-		p.retries++
-		p.state = refreshing
-		return a.at + d.wait(.06, .4)
-	}
-	p.retries = 0
-	if q.status == 400 || q.status == 422 {
-		// A rejected form is corrected and sent again, by most.
-		if q.route.mutation && d.chance(.6) {
-			return a.at + d.wait(p.think, .6)
-		}
-	}
-	return p.advance(g, a)
-}
-
-// advance moves to the page's next call, or to the next page, or ends the visit.
-func (p *person) advance(g *Generator, a *agent) int64 {
-	d := g.dice
-	for p.step++; p.step < len(p.page.calls); p.step++ {
-		c := &p.page.calls[p.step]
-		if c.chance < 1 && !d.chance(c.chance) {
-			continue
-		}
-		next := a.at + d.wait(.09, .6)
-		if c.pause {
-			next = a.at + d.wait(p.think*.8, .9)
-		}
-		p.resume(next)
-		return next
-	}
-	if p.pagesLeft--; p.pagesLeft <= 0 {
-		return p.close(g, a)
-	}
-	from := p.page
-	p.page = from.next[d.weighted(from.sum)]
-	next := a.at + d.wait(p.think, .95)
-	first := p.page.calls[0].route
-	switch {
-	case first.role == RoleHistory || p.page == from && first.paged && d.chance(.6):
-		// Turning over keeps the object and the search.
-		p.pageNo++
-		p.step = 0
-	default:
-		p.enter(g)
-	}
-	if p.page.auth && !p.loggedIn {
-		p.login(g)
-		return next
-	}
-	p.resume(next)
-	return next
-}
-
-// close ends the visit and arranges what comes next.
-func (p *person) close(g *Generator, a *agent) int64 {
-	p.loggedIn = p.persist && p.loggedIn
-	p.nextVisit = g.visit(p.rhythm, p.gap, p.zone, a.at+10*second)
-	if p.pollEvery > 0 {
-		p.schedulePoll(g, a.at)
-	}
-	return p.idle(g, a)
-}
-
-// schedulePoll places the next background call. Phones doze at night.
-func (p *person) schedulePoll(g *Generator, at int64) {
-	d := g.dice
-	next := at
-	for range 64 {
-		next += int64(p.pollEvery * second * max(.3, 1+.18*d.r.NormFloat64()))
-		if awake(next+p.zone) || d.chance(.06) {
-			break
-		}
-	}
-	p.nextPoll = next
 }

@@ -1,83 +1,40 @@
 package simulate
 
-import (
-	"fmt"
-	"net/netip"
-)
+import "net/netip"
 
-// Class is a kind of benign client.
-type Class string
-
-// The classes of benign clients; the package documentation describes each.
+// Domains of the population's own streams; those of dice.go are below.
 const (
-	ClassHuman     Class = "human"
-	ClassMobile    Class = "mobile"
-	ClassOffice    Class = "office"
-	ClassCarrier   Class = "carrier"
-	ClassForgetful Class = "forgetful"
-	ClassTraveller Class = "traveller"
-	ClassPartner   Class = "partner"
-	ClassJob       Class = "job"
-	ClassCrawler   Class = "crawler"
-	ClassProbe     Class = "probe"
+	domainCarrier uint64 = iota + 64
+	domainExit
+	domainDevice
+	domainReset
+	domainDeploy
+	domainCrowd
+	domainLaunch
+	domainKiosk
+	domainEvents
+	domainSkew
 )
-
-// Classes lists every class, in a fixed order.
-func Classes() []Class {
-	return []Class{
-		ClassHuman, ClassMobile, ClassOffice, ClassCarrier, ClassForgetful,
-		ClassTraveller, ClassPartner, ClassJob, ClassCrawler, ClassProbe,
-	}
-}
-
-// Mix is the weight of each class; weights need not sum to anything.
-type Mix struct {
-	Human, Mobile, Office, Carrier, Forgetful, Traveller, Partner, Job, Crawler, Probe float64
-}
-
-// DefaultMix is mostly people, with a few machines that make most of the calls.
-func DefaultMix() Mix {
-	return Mix{
-		Human: 40, Mobile: 20, Office: 14, Carrier: 13, Forgetful: 4,
-		Traveller: 3, Partner: 2, Job: 3, Crawler: 0.5, Probe: 0.5,
-	}
-}
-
-func (m Mix) weights() [10]float64 {
-	return [10]float64{
-		m.Human, m.Mobile, m.Office, m.Carrier, m.Forgetful,
-		m.Traveller, m.Partner, m.Job, m.Crawler, m.Probe,
-	}
-}
-
-func (m Mix) check() error {
-	sum := 0.0
-	for i, w := range m.weights() {
-		if !(w >= 0) {
-			return fmt.Errorf("%w: weight %g of class %s", ErrConfig, w, Classes()[i])
-		}
-		sum += w
-	}
-	if sum == 0 || sum > 1e12 {
-		return fmt.Errorf("%w: class weights sum to %g", ErrConfig, sum)
-	}
-	return nil
-}
 
 // population hands out classes and shared places in order of the client index,
 // so that the first n clients do not depend on how many follow.
 type population struct {
 	g       *Generator
-	weights [10]float64
+	weights [mixClasses]float64
 	total   float64
-	credit  [10]float64
+	credit  [mixClasses]float64
 	dealt   int
 
 	offices int
 	seats   int
 	office  office
 
-	carriers, partners, jobs, crawlers, probes uint64
+	translators, subscribers uint64
+	translator               place
+
+	// number counts the members of the classes that have addresses or
+	// consumers by number.
+	partners, jobs, crawlers, indexers, probes, hooks, beats, kiosks uint64
 }
 
 // office is one public address that many people share, and the browsers that
@@ -114,13 +71,17 @@ func (p *population) class() Class {
 		}
 	}
 	p.credit[best] -= p.total
-	return Classes()[best]
+	return dealt[best]
 }
 
 func (p *population) seat() *office {
 	if p.seats == 0 {
 		h := derive(p.g.cfg.Seed, domainOffice, uint64(p.offices))
 		p.seats = 30 + int(h%51)
+		if h>>40%6 == 0 {
+			// A campus or a hospital.
+			p.seats = 200 + int(h>>44%301)
+		}
 		c := &countries[h>>8%uint64(len(countries))]
 		// 248.x.y.0/24 per office.
 		p.office = office{place: place{
@@ -135,45 +96,70 @@ func (p *population) seat() *office {
 	return &p.office
 }
 
-// behindCarrier is how many subscribers share one address of a carrier.
-const behindCarrier = 120
+// behindCarrier are the numbers of subscribers that share one address of a
+// carrier, drawn for each address.
+var behindCarrier = [...]uint64{60, 90, 120, 120, 150, 200, 300, 400, 500}
 
 // carrierPlace is an address of a carrier's translator. Four carriers have a
 // quarter of 100.64.0.0/10 each; addresses fill one after another.
 func (p *population) carrierPlace() place {
-	n := p.carriers / behindCarrier
-	p.carriers++
-	c := &countries[n%4]
-	return place{
-		addr:    v4(100<<24 | 64<<16 | uint32(n%4)<<20 | uint32(n/4+1)&0xfffff),
-		country: c, asn: c.asn + 8,
+	if p.subscribers == 0 {
+		n := p.translators
+		h := derive(p.g.cfg.Seed, domainCarrier, n)
+		p.subscribers = behindCarrier[h%uint64(len(behindCarrier))]
+		c := &countries[n%4]
+		p.translator = place{
+			addr:    v4(100<<24 | 64<<16 | uint32(n%4)<<20 | uint32(n/4+1)&0xfffff),
+			country: c, asn: c.asn + 8,
+		}
+		p.translators++
 	}
+	p.subscribers--
+	return p.translator
 }
+
+// take returns a counter's value and advances it.
+func take(n *uint64) uint64 { *n++; return *n - 1 }
 
 // spawn builds the next benign client.
 func (p *population) spawn(index int) *agent {
 	g := p.g
-	a := &agent{index: uint32(index), class: p.class(), id: &identity{user: uint64(index)}}
+	a := &agent{index: uint32(index), class: p.class(), id: &identity{user: uint64(index)}, attack: -1}
 	seedPCG(&a.pcg, g.cfg.Seed, domainBenign, uint64(index))
 	g.dice.pcg = &a.pcg
 	switch a.class {
-	case ClassPartner:
-		a.act = newPartner(g, a, p.partners)
-		p.partners++
+	case ClassPartner, ClassWalker:
+		a.act = newPartner(g, a, take(&p.partners))
 	case ClassJob:
-		a.act = newJob(g, a, p.jobs)
-		p.jobs++
+		a.act = newJob(g, a, take(&p.jobs))
 	case ClassCrawler:
-		a.act = newCrawler(g, a, p.crawlers)
-		p.crawlers++
+		a.act = newCrawler(g, a, take(&p.crawlers))
+	case ClassIndexer:
+		a.act = newIndexer(g, a, take(&p.indexers))
 	case ClassProbe:
-		a.act = newProbe(g, a, p.probes)
-		p.probes++
+		a.act = newProbe(g, a, take(&p.probes))
+	case ClassHeartbeat:
+		a.act = newHeartbeat(g, a, take(&p.beats))
+	case ClassWebhook:
+		a.act = newWebhook(g, a, take(&p.hooks))
+	case ClassKiosk:
+		a.act = newKiosk(g, a, take(&p.kiosks))
+	case ClassDashboard:
+		a.act = newDashboard(g, a)
+	case ClassRotator:
+		a.act = newRotator(g, a)
+	case ClassExporter, ClassAnalyst:
+		a.act = newReader(g, a)
+	case ClassQA:
+		a.act = newTester(g, a)
 	default:
 		a.act = newPerson(g, a, p)
 	}
 	return a
 }
+
+// openAPI draws one of the APIs that everybody may use.
+func (g *Generator) openAPI() *api { return g.open[g.dice.n(len(g.open))] }
 
 func v4(x uint32) netip.Addr {
 	return netip.AddrFrom4([4]byte{byte(x >> 24), byte(x >> 16), byte(x >> 8), byte(x)})

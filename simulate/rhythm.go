@@ -76,3 +76,14 @@ func (g *Generator) surgeAt(t int64) float64 {
 
 // awake says whether a local time is when people are awake.
 func awake(local int64) bool { h := local % day / hour; return h >= 7 && h < 24 }
+
+// dayOfMonth is the day of the month of a local time, by the civil calendar of
+// days since 0000-03-01, in which leap days come last.
+func dayOfMonth(local int64) int64 {
+	z := local/day + 719_468
+	doe := z % 146_097
+	yoe := (doe - doe/1460 + doe/36_524 - doe/146_096) / 365
+	doy := doe - (365*yoe + yoe/4 - yoe/100)
+	mp := (5*doy + 2) / 153
+	return doy - (153*mp+2)/5 + 1
+}

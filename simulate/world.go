@@ -18,6 +18,7 @@ type Role string
 const (
 	RoleLogin       Role = "login"        // POST, tries a user name
 	RoleRefresh     Role = "refresh"      // POST, renews a token
+	RoleReset       Role = "reset"        // POST, begins to change a forgotten password; not authenticated
 	RoleHealth      Role = "health"       // GET, no authentication
 	RoleSummary     Role = "summary"      // GET, what an app polls
 	RoleList        Role = "list"         // GET, the caller's own objects
@@ -38,6 +39,11 @@ const (
 	RoleBasket      Role = "basket"       // GET
 	RoleBasketAdd   Role = "basket-add"   // POST
 	RoleBasketDrop  Role = "basket-drop"  // DELETE by id
+	RoleProfile     Role = "profile"      // GET, who the caller is
+	RoleProfileEdit Role = "profile-edit" // PATCH or PUT, changes that
+	RoleUpdate      Role = "update"       // PUT or PATCH by id, an object that has an owner
+	RoleRemove      Role = "remove"       // DELETE by id, an object that has an owner
+	RoleReport      Role = "report"       // GET over a range of dates, costly
 	RoleAdminUsers  Role = "admin-users"  // GET, refused to everyone here
 	RoleAdminAudit  Role = "admin-audit"  // GET, refused
 	RoleAdminExport Role = "admin-export" // POST, refused
@@ -85,12 +91,16 @@ type StatusShare struct {
 // Route is one operation of an API.
 //
 // Path may hold one "{name}" placeholder, where name is an Objects of the API.
-// Query may hold "{page}", "{words}", "{date}" and "{name}".
+// Query may hold "{page}", "{words}", "{date}", "{today}" and "{name}", and a
+// choice such as "{asc|desc}". Body, of a route that takes one, may hold these
+// and "{amount}", "{number}", "{text}" and "{rest}", which fills the body up to
+// the size that was drawn. Bodies are written where Config.Bodies is set.
 type Route struct {
 	Role    Role
 	Method  string
 	Path    string
 	Query   string
+	Body    string
 	OK      int64 // status of success; zero means 200
 	Errors  []StatusShare
 	Request LogNormal // body bytes
@@ -134,6 +144,9 @@ type API struct {
 	Routes   []Route
 	Objects  []Objects
 	Pages    []Page // the first is where a session begins
+	// Decoys are the paths of routes that nobody is told of, so that whoever
+	// calls one was looking for what is not theirs.
+	Decoys []string
 }
 
 // World is the set of APIs that the population uses.
