@@ -1,6 +1,7 @@
 package features
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 
@@ -48,45 +49,63 @@ func newEntityTable(capacity int) entityTable {
 const (
 	kindIP = iota
 	kindNetwork
-	kindASN
-	kindJA4
+	kindCohort
 	kindUser
 	kindCredential
 	kindAPI
+	kindRoute
 )
 
 var entityTypes = [...][]byte{
-	[]byte(schemas.EntityIP), []byte(schemas.EntityNetwork), []byte(schemas.EntityASN), []byte(schemas.EntityJA4),
-	[]byte(schemas.EntityUser), []byte(schemas.EntityCredential), []byte(schemas.EntityAPI),
+	[]byte(schemas.EntityIP), []byte(schemas.EntityNetwork), []byte(schemas.EntityCohort),
+	[]byte(schemas.EntityUser), []byte(schemas.EntityCredential), []byte(schemas.EntityAPI), []byte(schemas.EntityRoute),
 }
 
 // entityHops is the window of each kind, in hops. What many clients share is
 // few and its changes matter within seconds; an address or a user is nearly as
 // many as clients are, and its windows would otherwise be most of the output.
 var entityHops = [...]int64{
-	kindIP: 6, kindNetwork: 6, kindASN: 1, kindJA4: 1, kindUser: 6, kindCredential: 6, kindAPI: 1,
+	kindIP: 6, kindNetwork: 6, kindCohort: 1, kindUser: 6, kindCredential: 6, kindAPI: 1, kindRoute: 6,
 }
+
+// newcomer is how long after its first call on an API a client counts as new
+// there, µs. It is far above any lateness: whether a client is new then does not
+// depend on the order in which its first calls arrive.
+const newcomer = 3600 * second
 
 // entityWindow is the length of a kind's windows, µs.
 func (x *Extractor) entityWindow(kind uint8) int64 { return entityHops[kind] * x.cfg.Hop }
 
-// aggregate counts an event under each entity it names; it tells whether any
-// shard still needed it.
-func (x *Extractor) aggregate(e *schemas.Event, o *observation, tenant, api []byte, offset int64) bool {
-	client := xxhash.Sum64(x.client)
+// entityCall is what a call adds to the entities it names.
+type entityCall struct {
+	*observation
+	client     uint64 // hash of the client key
+	fresh      bool   // the client is new on the API
+	identified bool
+	plain      bool
+}
+
+// aggregate counts an event of the client with the given slab key under each
+// entity it names; it tells whether any shard still needed it.
+func (x *Extractor) aggregate(e *schemas.Event, o *observation, key slab.Key, tenant, api []byte, offset int64) bool {
+	call := entityCall{
+		observation: o, client: xxhash.Sum64(x.client),
+		identified: len(e.User)+len(e.Consumer)+len(e.Credential)+len(e.Session) > 0,
+		plain:      string(e.Scheme) == "http",
+	}
+	if state := x.shardOf(key).slots.Peek(key); state != nil {
+		call.fresh = state.slot.first == 0 || o.time-state.slot.first < newcomer
+	}
 	count := func(kind uint8, name []byte) bool {
-		return len(name) > 0 && x.countEntity(kind, name, o, tenant, api, client, offset)
+		return len(name) > 0 && x.countEntity(kind, name, &call, tenant, api, offset)
 	}
 	touched := count(kindIP, e.ClientIP)
 	if len(e.ClientIP) > 0 {
 		x.network = AppendNetwork(x.network[:0], e.ClientIP)
 		touched = count(kindNetwork, x.network) || touched
 	}
-	if e.ASN > 0 {
-		var buf [20]byte
-		touched = count(kindASN, strconv.AppendInt(buf[:0], e.ASN, 10)) || touched
-	}
-	touched = count(kindJA4, e.JA4) || touched
+	var buf [128]byte
+	touched = count(kindCohort, AppendCohort(buf[:0], e.ASN, e.JA4, e.UserAgent)) || touched
 	// The client key itself is judged from its own windows; a wider or another
 	// identity of the same call is not.
 	if len(e.User) == 0 {
@@ -94,11 +113,50 @@ func (x *Extractor) aggregate(e *schemas.Event, o *observation, tenant, api []by
 	} else {
 		touched = count(kindCredential, e.Credential) || touched
 	}
+	if o.flags&(isStatic|isMissing) == 0 && o.status > 0 {
+		// What does not exist has no posture, and callers make up its names.
+		touched = count(kindRoute, x.call.template[:min(len(x.call.template), maxRoute)]) || touched
+	}
 	return count(kindAPI, api) || touched
 }
 
-func (x *Extractor) countEntity(kind uint8, name []byte, o *observation, tenant, api []byte, client uint64, offset int64) bool {
-	hash := x.cfg.Seed.hash(&x.key, tenant, name, entityTypes[kind])
+const (
+	maxRoute       = 512 // bytes of a route's name in aggregates
+	maxFingerprint = 64  // bytes of a JA4 in cohorts: a JA4 has 36
+)
+
+// uaFingerprint begins a fingerprint that is a user agent's family.
+const uaFingerprint = "ua:"
+
+// AppendCohort appends the name of the cohort of a caller: network and
+// fingerprint, as schemas.EntityCohort says. ASN is schemas.Unknown or 0 and the
+// text empty where they are not known.
+func AppendCohort(dst []byte, asn int64, ja4, userAgent []byte) []byte {
+	if asn > 0 {
+		dst = strconv.AppendInt(dst, asn, 10)
+	} else {
+		dst = append(dst, '-')
+	}
+	dst = append(dst, '|')
+	switch {
+	case len(ja4) > 0:
+		return append(dst, ja4[:min(len(ja4), maxFingerprint)]...)
+	case len(userAgent) > 0:
+		return append(append(dst, uaFingerprint...), UserAgentFamily(userAgent)...)
+	}
+	return append(dst, '-')
+}
+
+// entityHash is the key of an entity; the table tells kinds apart by itself.
+func (x *Extractor) entityHash(kind uint8, name, tenant, api []byte) slab.Key {
+	if kind == kindCohort || kind == kindRoute {
+		return x.cfg.Seed.hash(&x.key, tenant, name, api)
+	}
+	return x.cfg.Seed.hash(&x.key, tenant, name, entityTypes[kind])
+}
+
+func (x *Extractor) countEntity(kind uint8, name []byte, o *entityCall, tenant, api []byte, offset int64) bool {
+	hash := x.entityHash(kind, name, tenant, api)
 	sh := x.shardOf(hash)
 	if offset < sh.resume {
 		return false
@@ -112,9 +170,9 @@ func (x *Extractor) countEntity(kind uint8, name []byte, o *observation, tenant,
 			// Shards overflow one by one and so need names of their own: of two
 			// records with one name, readers keep the later.
 			x.Stats.Overflow++
-			var buf [24]byte
-			name = strconv.AppendUint(append(buf[:0], OverflowEntity...), hash.Lo%uint64(len(x.shards)), 10)
-			key = entityKey{x.cfg.Seed.hash(&x.key, tenant, name, entityTypes[kind]), start, kind}
+			var buf [48]byte
+			name = t.overflow(buf[:0], kind, name, hash.Lo%uint64(len(x.shards)))
+			key = entityKey{x.entityHash(kind, name, tenant, api), start, kind}
 			if i, ok = t.index[key]; !ok {
 				i = x.addCell(t, key, kind, name, tenant, api)
 			}
@@ -122,8 +180,22 @@ func (x *Extractor) countEntity(kind uint8, name []byte, o *observation, tenant,
 			i = x.addCell(t, key, kind, name, tenant, api)
 		}
 	}
-	t.cells[i].count(o, client, api)
+	t.cells[i].count(o, api)
 	return true
+}
+
+// overflow appends the name under which an entity without room is counted. A
+// cohort keeps its network while there is room for that: fingerprints are the
+// caller's to make up, networks are not.
+func (t *entityTable) overflow(dst []byte, kind uint8, name []byte, shard uint64) []byte {
+	if kind == kindCohort {
+		i := bytes.IndexByte(name, '|')
+		if len(t.cells) >= 2*t.capacity || i > 20 {
+			name, i = []byte("-"), 1
+		}
+		dst = append(append(dst, name[:i]...), '|')
+	}
+	return strconv.AppendUint(append(dst, OverflowEntity...), shard, 10)
 }
 
 func (x *Extractor) addCell(t *entityTable, key entityKey, kind uint8, name, tenant, api []byte) int32 {
@@ -134,14 +206,15 @@ func (x *Extractor) addCell(t *entityTable, key entityKey, kind uint8, name, ten
 		c = new(entityCell)
 	}
 	p := &c.partial
-	registers, latency := registersOf(kind), p.Latency[:0]
+	latency, sizes := p.Latency[:0], sketchSizes[kind]
 	*p = schemas.Aggregate{
 		Tenant:     append(p.Tenant[:0], tenant...),
 		EntityType: entityTypes[kind], Entity: append(p.Entity[:0], name...), API: append(p.API[:0], api...),
 		WindowStart: key.hop, WindowEnd: key.hop + x.entityWindow(kind), Source: x.cfg.Source,
-		Clients:       zeroed(p.Clients, registers),
-		FailedClients: zeroed(p.FailedClients, registers),
-		LoginUsers:    zeroed(p.LoginUsers, registers),
+		Clients:       zeroed(p.Clients, sizes.clients),
+		FailedClients: zeroed(p.FailedClients, sizes.failed),
+		LoginUsers:    zeroed(p.LoginUsers, sizes.users),
+		NewClients:    zeroed(p.NewClients, sizes.fresh),
 		Latency:       latency,
 	}
 	c.key = key
@@ -151,11 +224,16 @@ func (x *Extractor) addCell(t *entityTable, key entityKey, kind uint8, name, ten
 	return i
 }
 
-func registersOf(kind uint8) int {
-	if kind == kindAPI {
-		return apiRegisters
-	}
-	return smallRegisters
+// sketchSizes are the registers that a kind keeps, 0 for a sketch that nobody
+// would read.
+var sketchSizes = [...]struct{ clients, failed, users, fresh int }{
+	kindIP:         {smallRegisters, smallRegisters, smallRegisters, 0},
+	kindNetwork:    {smallRegisters, smallRegisters, smallRegisters, 0},
+	kindCohort:     {smallRegisters, smallRegisters, 0, smallRegisters},
+	kindUser:       {smallRegisters, smallRegisters, smallRegisters, 0},
+	kindCredential: {smallRegisters, smallRegisters, smallRegisters, 0},
+	kindAPI:        {apiRegisters, apiRegisters, apiRegisters, apiRegisters},
+	kindRoute:      {},
 }
 
 func zeroed(b []byte, n int) []byte {
@@ -167,8 +245,8 @@ func zeroed(b []byte, n int) []byte {
 	return b
 }
 
-func (c *entityCell) count(o *observation, client uint64, api []byte) {
-	p := &c.partial
+func (c *entityCell) count(o *entityCall, api []byte) {
+	p, sizes := &c.partial, &sketchSizes[c.key.kind]
 	if len(p.API) > 0 && string(p.API) != string(api) {
 		p.API = p.API[:0] // the entity called several
 	}
@@ -191,8 +269,11 @@ func (c *entityCell) count(o *observation, client uint64, api []byte) {
 		p.LoginAttempts++
 		if o.flags&isLoginFailure != 0 {
 			p.LoginFailures++
-		} else if o.loginUser != 0 && o.status/100 == 2 {
-			AddRegister(p.LoginUsers, o.loginUser)
+		} else if class := o.status / 100; class == 2 || class == 3 {
+			p.LoginSuccesses++
+			if sizes.users > 0 && class == 2 && o.loginUser != 0 {
+				AddRegister(p.LoginUsers, o.loginUser)
+			}
 		}
 	}
 	if o.reqBytes > 0 {
@@ -201,9 +282,17 @@ func (c *entityCell) count(o *observation, client uint64, api []byte) {
 	if o.respBytes > 0 {
 		p.RespBytes += uint64(o.respBytes)
 	}
-	AddRegister(p.Clients, client)
-	if o.flags&(isLoginFailure|isDenied) != 0 {
-		AddRegister(p.FailedClients, client)
+	if sizes.clients > 0 {
+		AddRegister(p.Clients, o.client)
+	}
+	if sizes.failed > 0 && o.flags&(isLoginFailure|isDenied) != 0 {
+		AddRegister(p.FailedClients, o.client)
+	}
+	if sizes.fresh > 0 && o.fresh {
+		AddRegister(p.NewClients, o.client)
+	}
+	if c.key.kind == kindRoute {
+		c.countPosture(o)
 	}
 	if c.key.kind == kindAPI && o.duration > 0 {
 		b := min(max(int(2*math.Log2(float64(o.duration))), 0), latencyBuckets-1)
@@ -211,6 +300,29 @@ func (c *entityCell) count(o *observation, client uint64, api []byte) {
 			p.Latency = append(p.Latency, 0)
 		}
 		p.Latency[b]++
+	}
+}
+
+// countPosture counts what says how well a route is kept.
+func (c *entityCell) countPosture(o *entityCall) {
+	p := &c.partial
+	switch o.status / 100 {
+	case 2:
+		if o.identified {
+			p.Identified++
+		} else {
+			p.Anonymous++
+		}
+		if o.plain { // a redirection to TLS is as it should be
+			p.Plain++
+		}
+	case 4, 5:
+		if o.respBytes >= 0 {
+			p.Errors++
+			if o.respBytes >= schemas.VerboseError {
+				p.Verbose++
+			}
+		}
 	}
 }
 

@@ -20,7 +20,7 @@ func merged(t *testing.T, records []*schemas.Aggregate) map[string]*schemas.Aggr
 		if len(a.EntityType) == 0 {
 			continue
 		}
-		k := fmt.Sprintf("%s|%s|%s|%d|%d", a.Tenant, a.EntityType, a.Entity, a.WindowStart, a.Source)
+		k := fmt.Sprintf("%s|%s|%d|%d", a.Tenant, entityName(a), a.WindowStart, a.Source)
 		if latest[k] == nil {
 			order = append(order, k)
 		}
@@ -29,13 +29,14 @@ func merged(t *testing.T, records []*schemas.Aggregate) map[string]*schemas.Aggr
 	out := map[string]*schemas.Aggregate{}
 	for _, k := range order {
 		a := latest[k]
-		whole := fmt.Sprintf("%s|%s|%s|%d", a.Tenant, a.EntityType, a.Entity, a.WindowStart)
+		whole := fmt.Sprintf("%s|%s|%d", a.Tenant, entityName(a), a.WindowStart)
 		m := out[whole]
 		if m == nil {
 			m = new(schemas.Aggregate)
 			*m = *a
 			m.Source = 0
 			m.Clients, m.FailedClients, m.LoginUsers = slices.Clone(a.Clients), slices.Clone(a.FailedClients), slices.Clone(a.LoginUsers)
+			m.NewClients = slices.Clone(a.NewClients)
 			m.Latency = slices.Clone(a.Latency)
 			out[whole] = m
 			continue
@@ -47,12 +48,15 @@ func merged(t *testing.T, records []*schemas.Aggregate) map[string]*schemas.Aggr
 			{&m.Requests, &a.Requests}, {&m.Status2xx, &a.Status2xx}, {&m.Status4xx, &a.Status4xx}, {&m.Status5xx, &a.Status5xx},
 			{&m.AuthDenied, &a.AuthDenied}, {&m.NotFound, &a.NotFound}, {&m.LoginAttempts, &a.LoginAttempts},
 			{&m.LoginFailures, &a.LoginFailures}, {&m.ReqBytes, &a.ReqBytes}, {&m.RespBytes, &a.RespBytes},
+			{&m.LoginSuccesses, &a.LoginSuccesses}, {&m.Identified, &a.Identified}, {&m.Anonymous, &a.Anonymous},
+			{&m.Plain, &a.Plain}, {&m.Errors, &a.Errors}, {&m.Verbose, &a.Verbose},
 		} {
 			*p[0] += *p[1]
 		}
 		m.Clients = MergeRegisters(m.Clients, a.Clients)
 		m.FailedClients = MergeRegisters(m.FailedClients, a.FailedClients)
 		m.LoginUsers = MergeRegisters(m.LoginUsers, a.LoginUsers)
+		m.NewClients = MergeRegisters(m.NewClients, a.NewClients)
 		for len(m.Latency) < len(a.Latency) {
 			m.Latency = append(m.Latency, 0)
 		}
@@ -61,6 +65,15 @@ func merged(t *testing.T, records []*schemas.Aggregate) map[string]*schemas.Aggr
 		}
 	}
 	return out
+}
+
+// entityName tells entities apart: those of an API by that API too.
+func entityName(a *schemas.Aggregate) string {
+	name := string(a.EntityType) + "|" + string(a.Entity)
+	if schemas.PerAPI(a.EntityType) && string(a.EntityType) != schemas.EntityAPI {
+		name += "@" + string(a.API)
+	}
+	return name
 }
 
 func text(m map[string]*schemas.Aggregate) map[string]string {
@@ -139,8 +152,7 @@ func TestAggregateCountsOneOfEach(t *testing.T) {
 	}{
 		"ip|10.0.0.1":         {11, 2, 2, 3, 1, 9, 3, 2},
 		"network|10.0.0.0/24": {11, 2, 2, 3, 1, 9, 3, 2},
-		"asn|64500":           {8, 2, 2, 0, 0, 8, 2, 0},
-		"ja4|j":               {8, 2, 2, 0, 0, 8, 2, 0},
+		"cohort|64500|j@bank": {8, 2, 2, 0, 0, 8, 2, 0},
 		"credential|key":      {8, 2, 2, 0, 0, 8, 2, 0},
 		"user|l1":             {1, 0, 0, 1, 1, 1, 1, 0},
 		"api|bank":            {11, 2, 2, 3, 1, 9, 3, 2},
@@ -208,7 +220,7 @@ func TestWindowsOfAggregatesAreAligned(t *testing.T) {
 			}
 			mark = a.WindowEnd
 			continue
-		case schemas.EntityIP, schemas.EntityNetwork:
+		case schemas.EntityIP, schemas.EntityNetwork, schemas.EntityRoute:
 			want = 6 * testHop
 		}
 		seen[string(a.EntityType)]++

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/weir-dev/weir/features/parameters"
 	"github.com/weir-dev/weir/internal/slab"
 	"github.com/weir-dev/weir/schemas"
 )
@@ -17,7 +18,8 @@ type Config struct {
 	Shards   int   // independent parts of the state, snapshotted one at a time
 	Source   int32 // number of the events partition, stamped on aggregates
 	Seed     Seed
-	Routes   *RouteTable // nil: typed segments only
+	// Knowledge is what was learnt of the APIs. Default: nothing.
+	Knowledge *Knowledge
 	// FinalOnly emits no early records: for input that nobody waits for.
 	FinalOnly bool
 }
@@ -76,8 +78,10 @@ type Extractor struct {
 	key      []byte
 	client   []byte
 	network  []byte
-	record   schemas.ClientFeatures
-	partial  schemas.Aggregate
+	text     []byte
+	inspector
+	record  schemas.ClientFeatures
+	partial schemas.Aggregate
 	// Counters since the Extractor was made; they do not influence its output.
 	Stats Stats
 }
@@ -99,10 +103,10 @@ func New(cfg Config) (*Extractor, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	if cfg.Routes == nil {
-		cfg.Routes = NewRouteTable(RouteRules{})
+	if cfg.Knowledge == nil {
+		cfg.Knowledge = noKnowledge()
 	}
-	x := &Extractor{cfg: cfg, shards: make([]*shard, cfg.Shards)}
+	x := &Extractor{cfg: cfg, shards: make([]*shard, cfg.Shards), inspector: inspector{parameters: parameters.NewScratch()}}
 	for i := range x.shards {
 		x.shards[i] = newShard(cfg)
 	}
@@ -135,7 +139,7 @@ func (x *Extractor) Apply(e *schemas.Event, t, offset int64, out Emitter) Outcom
 	}
 	x.Advance(t, out)
 
-	x.cfg.Routes.match(&x.call, e)
+	x.cfg.Knowledge.routes.match(&x.call, e)
 	o := observe(e, t, &x.call)
 	tenant, api := e.Tenant, e.API
 	if len(tenant) == 0 {
@@ -145,6 +149,8 @@ func (x *Extractor) Apply(e *schemas.Event, t, offset int64, out Emitter) Outcom
 		api = e.Host
 	}
 	x.client = AppendClientKey(x.client[:0], e)
+	x.cfg.Knowledge.judge(&o, e, api, x.call.template)
+	x.cfg.Knowledge.inspect(&x.inspector, &o, e, x.call.template)
 
 	key := x.cfg.Seed.hash(&x.key, tenant, x.client, api)
 	touched := false
@@ -152,7 +158,7 @@ func (x *Extractor) Apply(e *schemas.Event, t, offset int64, out Emitter) Outcom
 		touched = true
 		x.observe(sh, key, e, &o, tenant, api, out)
 	}
-	if x.aggregate(e, &o, tenant, api, offset) {
+	if x.aggregate(e, &o, key, tenant, api, offset) {
 		touched = true
 	}
 	if !touched {

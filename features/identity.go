@@ -28,18 +28,23 @@ const unknownClient = "ip:unknown"
 // narrowest known of user, consumer, credential, session, device, address. A
 // device is a TLS fingerprint with a user-agent family inside one client
 // network, because a fingerprint alone is shared by a browser's every user.
+//
+// On a call that was refused as unauthenticated (401), user, consumer and
+// credential are what the caller claimed and could not prove: it is keyed as if
+// it had claimed nothing, so that nobody is judged by calls in their name.
 func AppendClientKey(dst []byte, e *schemas.Event) []byte {
 	key := func(kind string, value []byte) []byte {
 		dst = append(dst, kind...)
 		dst = append(dst, ':')
 		return append(dst, value...)
 	}
+	proven := e.Status != 401
 	switch {
-	case len(e.User) > 0:
+	case proven && len(e.User) > 0:
 		return key(ClientUser, e.User)
-	case len(e.Consumer) > 0:
+	case proven && len(e.Consumer) > 0:
 		return key(ClientConsumer, e.Consumer)
-	case len(e.Credential) > 0:
+	case proven && len(e.Credential) > 0:
 		return key(ClientCredential, e.Credential)
 	case len(e.Session) > 0:
 		return key(ClientSession, e.Session)

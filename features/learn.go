@@ -2,11 +2,8 @@ package features
 
 import (
 	"bytes"
-	"math"
 	"math/bits"
 	"slices"
-	"sort"
-	"strings"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -26,8 +23,6 @@ const (
 	maxRouteNodes   = 20_000
 	maxNodeLiterals = 4096
 	minCollapseAt   = 1 // never the first segment: that would merge whole APIs
-	minNormCalls    = 30
-	maxNorms        = 5000
 )
 
 // RouteLearner finds which path positions are values in observed traffic. It is
@@ -36,15 +31,7 @@ const (
 type RouteLearner struct {
 	root   *routeNode
 	nodes  int
-	call   routeCall
 	client []byte
-	norms  map[string]*logDuration
-}
-
-type logDuration struct {
-	named bool // by the gateway, not from a path
-	n     int
-	sum   float64
 }
 
 type routeNode struct {
@@ -59,31 +46,15 @@ type routeNode struct {
 
 // NewRouteLearner returns a learner that has seen nothing.
 func NewRouteLearner() *RouteLearner {
-	return &RouteLearner{root: &routeNode{}, norms: map[string]*logDuration{}}
+	return &RouteLearner{root: &routeNode{}}
 }
 
-// Observe takes one event in. Events whose gateway names the route teach only
-// that route's duration.
+// Observe takes one event in. Events whose gateway names the route teach nothing.
 func (l *RouteLearner) Observe(e *schemas.Event) {
-	if e.Status == 404 || e.Status == 410 || e.Status < 100 {
+	if e.Status == 404 || e.Status == 410 || e.Status < 100 || len(e.Route) > 0 {
 		return
 	}
-	if len(e.Route) == 0 {
-		l.path(e)
-	}
-	if e.DurationUS > 0 && e.Status < 400 {
-		(&RouteTable{}).match(&l.call, e)
-		d := l.norms[string(l.call.template)]
-		if d == nil {
-			if len(l.norms) >= maxRouteNodes {
-				return
-			}
-			d = &logDuration{named: len(e.Route) > 0}
-			l.norms[string(l.call.template)] = d
-		}
-		d.n++
-		d.sum += math.Log(float64(e.DurationUS))
-	}
+	l.path(e)
 }
 
 func (l *RouteLearner) path(e *schemas.Event) {
@@ -144,33 +115,6 @@ func (l *RouteLearner) node() *routeNode {
 func (l *RouteLearner) Rules() RouteRules {
 	var r RouteRules
 	l.collapse(&r, []*routeNode{l.root}, "", 0)
-	table := NewRouteTable(RouteRules{Collapsed: r.Collapsed})
-	merged := map[string]*logDuration{}
-	for route, d := range l.norms {
-		method, path, ok := strings.Cut(route, " ")
-		if ok && !d.named {
-			route = method + " " + table.retemplate(path)
-		}
-		m := merged[route]
-		if m == nil {
-			m = &logDuration{}
-			merged[route] = m
-		}
-		m.n, m.sum = m.n+d.n, m.sum+d.sum
-	}
-	for route, d := range merged {
-		if d.n >= minNormCalls {
-			r.Norms = append(r.Norms, RouteNorm{Route: route, LogDuration: d.sum / float64(d.n), N: d.n})
-		}
-	}
-	sort.Slice(r.Norms, func(i, j int) bool {
-		a, b := r.Norms[i], r.Norms[j]
-		if a.N != b.N {
-			return a.N > b.N
-		}
-		return a.Route < b.Route
-	})
-	r.Norms = r.Norms[:min(len(r.Norms), maxNorms)]
 	return r
 }
 

@@ -2,7 +2,6 @@ package features
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"reflect"
 	"testing"
@@ -196,55 +195,6 @@ func TestPositionsBelowValuesCollapse(t *testing.T) {
 	}
 }
 
-func TestNormsAreMeansOfLogDurationsByFinalTemplate(t *testing.T) {
-	calls := posts("/blog", 80)
-	for i := range calls {
-		calls[i].duration = 1000 * int64(1+i%2*3) // half 1 ms, half 4 ms
-	}
-	for i := range 40 {
-		calls = append(calls,
-			seen{path: fmt.Sprintf("/a/%d", i), client: i, duration: 500},
-			seen{path: "/a/1", client: i, duration: 9000, status: 500}, // failures have their own pace
-			seen{route: "/named/{x}", path: "/named/y", client: i, duration: 700},
-			seen{path: "/unknown", client: i, duration: schemas.Unknown},
-		)
-	}
-	for i := range minNormCalls - 1 {
-		calls = append(calls, seen{path: "/rare", client: i, duration: 5})
-	}
-	want := map[string]RouteNorm{
-		"GET /blog/{slug}": {Route: "GET /blog/{slug}", LogDuration: math.Log(2000), N: 80},
-		"GET /a/{int}":     {Route: "GET /a/{int}", LogDuration: math.Log(500), N: 40},
-		"GET /named/{x}":   {Route: "GET /named/{x}", LogDuration: math.Log(700), N: 40},
-	}
-	r := learn(calls)
-	if len(r.Norms) != len(want) || r.Norms[0].N < r.Norms[1].N {
-		t.Errorf("norms %+v, want %d, busiest first", r.Norms, len(want))
-	}
-	for _, n := range r.Norms {
-		if w := want[n.Route]; n.N != w.N || math.Abs(n.LogDuration-w.LogDuration) > 1e-9 {
-			t.Errorf("norm %+v, want %+v", n, w)
-		}
-	}
-}
-
-// Every template of the traffic has its duration under the name by which an
-// extractor with the learnt table looks it up.
-func TestNormsOfCollapsedRoutesAreFound(t *testing.T) {
-	calls := posts("/shop/7", 90)
-	for i := range calls {
-		calls[i].duration = 3000
-	}
-	r := learn(calls)
-	call := routed(NewRouteTable(r), "", "/shop/8/never-seen", "")
-	if got := string(call.template); got != "GET /shop/{int}/{slug}" {
-		t.Fatalf("template %q", got)
-	}
-	if math.Abs(call.norm-math.Log(3000)) > 1e-9 {
-		t.Errorf("norm %v, want ln 3000", call.norm)
-	}
-}
-
 func TestRulesDoNotDependOnTheOrderOfCalls(t *testing.T) {
 	var calls []seen
 	calls = append(calls, posts("/blog", 80)...)
@@ -253,11 +203,8 @@ func TestRulesDoNotDependOnTheOrderOfCalls(t *testing.T) {
 	for i := range 50 {
 		calls = append(calls, seen{path: "/blog/archive", client: i})
 	}
-	for i := range calls {
-		calls[i].duration = 2048 // logs of powers of two sum exactly
-	}
 	want := learn(calls)
-	if len(want.Collapsed) == 0 || len(want.Norms) == 0 {
+	if len(want.Collapsed) == 0 {
 		t.Fatalf("nothing was learnt: %+v", want)
 	}
 	rng := rand.New(rand.NewPCG(23, 1))
@@ -275,11 +222,10 @@ func TestLearnerIsBoundedAgainstEndlessLiterals(t *testing.T) {
 	e.Method, e.Status, e.User = []byte("GET"), 200, []byte("u")
 	for i := range 30_000 {
 		e.Path = fmt.Appendf(nil, "/a/word%c%c%c%c/b", 'a'+i%26, 'a'+i/26%26, 'a'+i/676%26, 'a'+i/17576)
-		e.DurationUS = 5
 		l.Observe(e)
 	}
-	if l.nodes > maxRouteNodes*4 || len(l.norms) > maxRouteNodes || len(l.root.children["a"].children) > maxNodeLiterals {
-		t.Errorf("%d nodes, %d norms, %d literals", l.nodes, len(l.norms), len(l.root.children["a"].children))
+	if l.nodes > maxRouteNodes*4 || len(l.root.children["a"].children) > maxNodeLiterals {
+		t.Errorf("%d nodes, %d literals", l.nodes, len(l.root.children["a"].children))
 	}
 	l.Rules()
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 	"github.com/dchest/siphash"
 
+	"github.com/weir-dev/weir/features/sequence"
 	"github.com/weir-dev/weir/internal/slab"
 	"github.com/weir-dev/weir/schemas"
 )
@@ -39,11 +40,21 @@ const (
 	isMissing // 404, 410
 	hasObjectNum
 	isStatic
+	isDelete
+	isDecoy
+	hasNorms        // the route's norms are known
+	isSlow          // far slower than the norm
+	isLargeRequest  // far larger than the norm
+	isLargeResponse // far larger than the norm
+	isInspected     // values were looked at for code
+	isPayloadHit    // a value looks like an attack
+	isStructured    // the route's parameters are known
+	isViolation     // and the call breaks their structure
 )
 
 // notable tells whether a call is evidence that should be judged at once.
 func (o *observation) notable() bool {
-	return o.flags&(isLoginFailure|isDenied|isMissing) != 0
+	return o.flags&(isLoginFailure|isDenied|isMissing|isDecoy|isPayloadHit) != 0
 }
 
 // compare orders observations by event time and then by content, so that any
@@ -147,14 +158,16 @@ func isStaticPath(path []byte) bool {
 func observe(e *schemas.Event, t int64, call *routeCall) observation {
 	o := observation{
 		time: t, reqBytes: e.ReqBytes, respBytes: e.RespBytes, duration: e.DurationUS,
-		status: int32(e.Status), route: nonZero(xxhash.Sum64(call.template)),
-		norm: call.norm,
+		status: int32(e.Status), route: sequence.Hash(call.template),
 	}
 	if len(e.ID) > 0 {
 		o.tie = xxhash.Sum64(e.ID)
 	}
 	if !isSafeMethod(e.Method) {
 		o.flags |= isMutation
+		if string(e.Method) == "DELETE" {
+			o.flags |= isDelete
+		}
 	}
 	// A path that names an object, or hides one behind a parameter, is a call of
 	// the API whatever it ends in.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sort"
 
+	"github.com/weir-dev/weir/features/sequence"
 	"github.com/weir-dev/weir/internal/slab"
 	"github.com/weir-dev/weir/schemas"
 )
@@ -37,6 +38,7 @@ type openClient struct {
 	stale  bool // the slot in the slab is not base plus hops in order
 	hops   []*openHop
 	dead   bool // evicted; still listed until the list is swept
+	steps  *sequence.Model
 }
 
 // openHop is one hop of one client.
@@ -54,8 +56,13 @@ type openHop struct {
 	route  []byte
 	land   []byte
 	asn    int64
-	ids    []eventID // up to maxEventIDs, notable first, then oldest first
-	idText []byte
+	// credential is of the newest call, decoy the route of the last decoy called.
+	credential []byte
+	decoy      []byte
+	decoyAt    observation
+	worst      finding
+	ids        []eventID // up to maxEventIDs, notable first, then oldest first
+	idText     []byte
 }
 
 type eventID struct {
@@ -77,6 +84,7 @@ func (x *Extractor) observe(sh *shard, key slab.Key, e *schemas.Event, o *observ
 	c := state.open
 	if c == nil {
 		c = sh.newOpen(key, tenant, x.client, api)
+		c.steps = x.cfg.Knowledge.sequence(api, x.client)
 		c.base = state.slot
 		state.open = c
 		sh.open = append(sh.open, c)
@@ -85,11 +93,12 @@ func (x *Extractor) observe(sh *shard, key slab.Key, e *schemas.Event, o *observ
 	last := h == c.hops[len(c.hops)-1]
 	inOrder := h.insert(o) && last
 	if inOrder && !c.stale {
-		state.slot.apply(o, x.cfg.Hop)
+		state.slot.apply(o, x.cfg.Hop, c.steps)
 	} else {
 		c.stale = true
 	}
 	h.remember(e, o, x.call.template)
+	h.keep(o, &x.inspector.found)
 	if len(h.calls) >= foldAt && h == c.hops[0] {
 		c.fold(h, x.Watermark(), x.cfg.Hop)
 	}
@@ -133,6 +142,11 @@ func (h *openHop) remember(e *schemas.Event, o *observation, template []byte) {
 		h.land = append(h.land[:0], e.Country[:min(len(e.Country), 8)]...)
 		h.route = append(h.route[:0], template...)
 		h.asn = e.ASN
+		h.credential = append(h.credential[:0], e.Credential[:min(len(e.Credential), 128)]...)
+	}
+	if o.flags&isDecoy != 0 && (h.decoyAt.time == 0 || h.decoyAt.compare(o) <= 0) {
+		h.decoyAt = *o
+		h.decoy = append(h.decoy[:0], template...)
 	}
 	if len(e.ID) == 0 || len(e.ID) > 256 {
 		return
@@ -206,7 +220,7 @@ func (c *openClient) rebuild(s *slot, hop int64) {
 	*s = c.base
 	for _, h := range c.hops {
 		for i := range h.calls {
-			s.apply(&h.calls[i], hop)
+			s.apply(&h.calls[i], hop, c.steps)
 		}
 	}
 	c.stale = false
@@ -216,7 +230,7 @@ func (c *openClient) rebuild(s *slot, hop int64) {
 func (c *openClient) fold(h *openHop, watermark, hop int64) {
 	n := 0
 	for n < len(h.calls) && h.calls[n].time < watermark {
-		c.base.apply(&h.calls[n], hop)
+		c.base.apply(&h.calls[n], hop, c.steps)
 		n++
 	}
 	h.folded += uint32(n)
@@ -247,7 +261,7 @@ func (x *Extractor) closeClients(sh *shard, end int64, out Emitter) {
 func (x *Extractor) closeHop(sh *shard, c *openClient, out Emitter) {
 	h := c.hops[0]
 	for i := range h.calls {
-		c.base.apply(&h.calls[i], x.cfg.Hop)
+		c.base.apply(&h.calls[i], x.cfg.Hop, c.steps)
 	}
 	x.Stats.Final++
 	x.emit(c, h, &c.base, true, out)
@@ -304,9 +318,11 @@ func (x *Extractor) emit(c *openClient, h *openHop, s *slot, final bool, out Emi
 		Tenant: c.tenant, Client: c.client, API: c.api,
 		WindowStart: h.start, WindowEnd: h.start + x.cfg.Hop, Seq: seq, Final: final,
 		ClientIP: h.ip, UserAgent: h.ua, Country: h.land, ASN: h.asn, JA4: h.ja4,
-		TopRoute: h.route, EventIDs: ids,
+		TopRoute: h.route, EventIDs: ids, Credential: h.credential, Decoy: h.decoy,
 	}
 	s.fill(f)
+	x.text = s.fillKnown(f, c.steps, x.text[:0])
+	h.worst.fill(f)
 	out.Features(f)
 }
 
@@ -347,9 +363,11 @@ func (sh *shard) freeHops(h *openHop) {
 	if len(sh.freeHop) >= maxFree || cap(h.calls) > foldAt {
 		return
 	}
+	h.worst.reset()
 	*h = openHop{
 		calls: h.calls[:0], ids: h.ids[:0], idText: h.idText[:0],
 		ip: h.ip[:0], ua: h.ua[:0], ja4: h.ja4[:0], route: h.route[:0], land: h.land[:0],
+		credential: h.credential[:0], decoy: h.decoy[:0], worst: h.worst,
 	}
 	sh.freeHop = append(sh.freeHop, h)
 }

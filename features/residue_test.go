@@ -14,7 +14,7 @@ func TestFailuresSurviveEvictionWithinTheDay(t *testing.T) {
 	cfg.Clients, cfg.Shards = 8, 1
 	s := newStage(t, cfg)
 	fail := func(at int64) {
-		s.call("attacker", at, func(e *schemas.Event) { e.LoginUser, e.Status = []byte("l"), 401 })
+		s.call("attacker", at, func(e *schemas.Event) { e.LoginUser, e.Status = []byte("l"), 403 })
 	}
 	crowd := func(at int64) {
 		for i := range 40 {

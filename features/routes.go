@@ -3,9 +3,7 @@ package features
 import (
 	"bytes"
 	"math"
-	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -92,12 +90,11 @@ type RouteTable struct {
 	// collapsed maps the hash of a parent template to the literals that stay
 	// literal below it; every other literal there becomes {slug}.
 	collapsed map[uint64]map[string]bool
-	norms     map[uint64]float64
 }
 
 // NewRouteTable builds a table from its learnt rules.
 func NewRouteTable(rules RouteRules) *RouteTable {
-	t := &RouteTable{collapsed: map[uint64]map[string]bool{}, norms: map[uint64]float64{}}
+	t := &RouteTable{collapsed: map[uint64]map[string]bool{}}
 	for _, c := range rules.Collapsed {
 		pinned := make(map[string]bool, len(c.Pinned))
 		for _, p := range c.Pinned {
@@ -105,16 +102,12 @@ func NewRouteTable(rules RouteRules) *RouteTable {
 		}
 		t.collapsed[xxhash.Sum64String(c.Parent)] = pinned
 	}
-	for _, n := range rules.Norms {
-		t.norms[xxhash.Sum64String(n.Route)] = n.LogDuration
-	}
 	return t
 }
 
 // RouteRules is a RouteTable as it is stored in a model.
 type RouteRules struct {
 	Collapsed []CollapsedRoute `json:"collapsed,omitempty"`
-	Norms     []RouteNorm      `json:"norms,omitempty"`
 }
 
 // CollapsedRoute says that the segments below Parent are values, but for Pinned.
@@ -123,26 +116,18 @@ type CollapsedRoute struct {
 	Pinned []string `json:"pinned,omitempty"`
 }
 
-// RouteNorm is the typical duration of a route.
-type RouteNorm struct {
-	Route       string  `json:"route"`        // "METHOD template"
-	LogDuration float64 `json:"log_duration"` // mean of ln(duration in µs)
-	N           int     `json:"n"`            // calls behind it
-}
-
 // routeCall is a call's route: scratch of one Extractor, overwritten per event.
 type routeCall struct {
 	template []byte // "METHOD /path/{int}"
 	object   uint64 // hash of the values that fill the template; 0: none
 	num      int64
 	hasNum   bool
-	norm     float64
 }
 
 // match fills call with the route of an event.
 func (t *RouteTable) match(call *routeCall, e *schemas.Event) {
 	call.template = append(append(call.template[:0], e.Method...), ' ')
-	call.object, call.num, call.hasNum, call.norm = 0, 0, false, 0
+	call.object, call.num, call.hasNum = 0, 0, false
 	if len(e.Route) > 0 {
 		call.template = append(call.template, e.Route...)
 		call.objectsOf(e.Route, e.Path)
@@ -151,9 +136,6 @@ func (t *RouteTable) match(call *routeCall, e *schemas.Event) {
 	}
 	if call.object == 0 {
 		call.queryObject(e.Query)
-	}
-	if t != nil && len(t.norms) > 0 {
-		call.norm = t.norms[xxhash.Sum64(call.template)]
 	}
 }
 
@@ -204,23 +186,6 @@ func (t *RouteTable) appendTemplate(call *routeCall, path []byte) {
 	if len(call.template) == start {
 		call.template = append(call.template, '/')
 	}
-}
-
-// retemplate is the template, under the table, of a template that a table
-// without rules gave.
-func (t *RouteTable) retemplate(template string) string {
-	if template == "/" {
-		return template
-	}
-	var out []byte
-	for seg := range strings.SplitSeq(template[1:], "/") {
-		pinned, ok := t.collapsed[xxhash.Sum64(out)]
-		if ok && !pinned[seg] && !slices.Contains(segmentNames[:], seg) {
-			seg = segmentNames[segSlug]
-		}
-		out = append(append(out, '/'), seg...)
-	}
-	return string(out)
 }
 
 // objectsOf reads the values of a gateway's template ("/a/{id}", "/a/:id",

@@ -2,7 +2,6 @@ package features
 
 import (
 	"fmt"
-	"math"
 	"strings"
 	"testing"
 
@@ -125,33 +124,6 @@ func TestMatchNamesTheObject(t *testing.T) {
 				t.Errorf("got %q object %x number %d %v; want %q of %q and %d", call.template, call.object, call.num, call.hasNum, tc.template, tc.values, tc.num)
 			}
 		})
-	}
-}
-
-func TestDurationIsComparedWithTheRoutesNorm(t *testing.T) {
-	table := NewRouteTable(RouteRules{Norms: []RouteNorm{{Route: "GET /a/{int}", LogDuration: math.Log(1000), N: 50}}})
-	call := routed(table, "", "/a/7", "")
-	o := observation{duration: 2000, norm: call.norm}
-	if r, ok := o.durationRatio(); !ok || math.Abs(r-math.Ln2) > 1e-12 {
-		t.Errorf("ratio %v %v, want ln 2", r, ok)
-	}
-	other := routed(table, "", "/b/7", "")
-	for _, o := range []observation{{duration: 2000, norm: other.norm}, {duration: schemas.Unknown, norm: call.norm}} {
-		if r, ok := o.durationRatio(); ok || r != 0 {
-			t.Errorf("a ratio of %v without a duration or a norm", r)
-		}
-	}
-}
-
-// What is templated once must not change when it is read again as a path, or
-// durations learnt under one name would be looked up under another.
-func TestRetemplateIsTemplateOfThePath(t *testing.T) {
-	table := NewRouteTable(RouteRules{Collapsed: []CollapsedRoute{{Parent: "/shop/{int}", Pinned: []string{"cart"}}, {Parent: "/blog"}}})
-	plain := NewRouteTable(RouteRules{})
-	for _, path := range []string{"/", "/shop/7/red-shoes", "/shop/7/cart", "/shop/7/42", "/blog/a/b", "/blog/2024-01-01", "/x"} {
-		if got, want := table.retemplate(plain.Template([]byte(path))), table.Template([]byte(path)); got != want {
-			t.Errorf("%s: %q by way of its plain template, %q directly", path, got, want)
-		}
 	}
 }
 

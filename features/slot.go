@@ -3,6 +3,7 @@ package features
 import (
 	"math"
 
+	"github.com/weir-dev/weir/features/sequence"
 	"github.com/weir-dev/weir/schemas"
 )
 
@@ -30,6 +31,8 @@ type slot struct {
 	// decayConstants[i] (bytes: the last two of them).
 	decayed [3]float32
 	bytes   [2]float32
+	// Seconds of response time and request bytes, with decayConstants[1].
+	duration, uploads float32
 
 	// Since 00:00 UTC.
 	requests, objectAccesses, logins, loginFailures uint32
@@ -41,6 +44,12 @@ type slot struct {
 	devices, networks                               bitmap64
 	usedObjects                                     [4]uint64 // Bloom filter of object ids, 2 hashes
 	deviceChanges, networkChanges, alternations     uint16
+	decoyHits                                       uint16
+
+	// The session's last two routes and those that it called at all, 0 after the
+	// last.
+	before, lastRoute sequence.Route
+	recent            [sequence.Recent]uint32
 
 	lastDevice, earlierDevice uint64
 	earlierDeviceSeen         int64
@@ -70,15 +79,36 @@ type window struct {
 	logins, loginFailures                              uint32
 	objectAccesses, objectDenied, objectNew, objectSeq uint32
 	durations                                          uint32
+	deletes, objectWrites, decoys                      uint32
+	newLogins, newLoginFailures                        uint32
+	normed, slow, largeRequests, largeResponses        uint32
+	inspected, payloadHits, structured, violations     uint32
+	steps, prerequisites, skipped                      uint32
 	routes                                             bitmap64
 	objects                                            bitmap256
 	reqBytes, respBytes                                uint64
 	durationRatio                                      float64 // sum of ln ratios
+	surprise                                           float64
+	rare                                               rareStep // the least likely step
+	missed                                             missedStep
 }
 
-// apply folds one observation in; hop is the window length in µs. Observations
-// must come in the order of observation.compare.
-func (s *slot) apply(o *observation, hop int64) {
+// rareStep is a step between routes, and its probability.
+type rareStep struct {
+	from, to sequence.Route
+	p        float64
+}
+
+// missedStep is a call without what precedes it in share of the sessions.
+type missedStep struct {
+	then, first sequence.Route
+	share       float64
+}
+
+// apply folds one observation in; hop is the window length in µs, steps the
+// model of the API's sequences or nil. Observations must come in the order of
+// observation.compare.
+func (s *slot) apply(o *observation, hop int64, steps *sequence.Model) {
 	if s.first == 0 {
 		s.first = o.time
 	}
@@ -100,6 +130,13 @@ func (s *slot) apply(o *observation, hop int64) {
 	}
 	if o.flags&isMutation != 0 && o.flags&isLogin == 0 {
 		s.interval(o)
+		if o.object != 0 {
+			s.hop.objectWrites++
+		}
+	}
+	s.compare(o)
+	if o.flags&isMissing == 0 {
+		s.step(o, steps)
 	}
 	s.last = o.time
 }
@@ -111,7 +148,7 @@ func (s *slot) newDay(d int64) {
 	s.routes, s.objects, s.loginUsers = bitmap256{}, [64]byte{}, bitmap256{}
 	s.loginSuccesses, s.devices, s.networks = 0, 0, 0
 	s.usedObjects = [4]uint64{}
-	s.deviceChanges, s.networkChanges, s.alternations = 0, 0, 0
+	s.deviceChanges, s.networkChanges, s.alternations, s.decoyHits = 0, 0, 0, 0
 	s.tracks = [2]track{}
 }
 
@@ -123,6 +160,10 @@ func (s *slot) decay(t int64) {
 			s.decayed[i] *= f
 			if i > 0 {
 				s.bytes[i-1] *= f
+			}
+			if i == 1 {
+				s.duration *= f
+				s.uploads *= f
 			}
 		}
 	}
@@ -154,6 +195,9 @@ func (s *slot) count(o *observation) {
 	if o.flags&isMutation != 0 {
 		w.mutations++
 	}
+	if o.flags&isDelete != 0 {
+		w.deletes++
+	}
 	if o.flags&isLogin != 0 {
 		w.logins++
 		s.logins++
@@ -163,19 +207,25 @@ func (s *slot) count(o *observation) {
 		} else if o.loginUser != 0 && class == 2 {
 			s.loginSuccesses.add(o.loginUser)
 		}
-		if o.loginUser != 0 {
-			s.loginUsers.add(o.loginUser)
+		// Without a name every login may be of another one.
+		if o.loginUser == 0 || s.loginUsers.add(o.loginUser) {
+			w.newLogins++
+			w.newLoginFailures += bit(o.flags, isLoginFailure)
 		}
 	}
 	w.routes.add(o.route)
 	s.routes.add(o.route)
 	if o.reqBytes > 0 {
 		w.reqBytes += uint64(o.reqBytes)
+		s.uploads += float32(o.reqBytes)
 	}
 	if o.respBytes > 0 {
 		w.respBytes += uint64(o.respBytes)
 		s.bytes[0] += float32(o.respBytes)
 		s.bytes[1] += float32(o.respBytes)
+	}
+	if o.duration > 0 {
+		s.duration += float32(o.duration) / second
 	}
 	if r, ok := o.durationRatio(); ok {
 		w.durations++
@@ -303,6 +353,7 @@ func (s *slot) fill(f *schemas.ClientFeatures) {
 	f.Status2xx, f.Status3xx, f.Status4xx, f.Status5xx = w.status[2], w.status[3], w.status[4], w.status[5]
 	f.Unauthorized, f.Forbidden, f.NotFound = w.unauthorized, w.forbidden, w.notFound
 	f.LoginAttempts, f.LoginFailures = w.logins, w.loginFailures
+	f.LoginNewAttempts, f.LoginNewFailures = w.newLogins, w.newLoginFailures
 	f.ObjectAccesses, f.ObjectDenied, f.ObjectNew, f.ObjectSequential = w.objectAccesses, w.objectDenied, w.objectNew, w.objectSeq
 	f.WindowRoutes, f.WindowObjects = uint32(math.Round(w.routes.estimate())), uint32(math.Round(w.objects.estimate()))
 	f.ReqBytes, f.RespBytes = w.reqBytes, w.respBytes

@@ -13,7 +13,7 @@ const testHop = 10 * second
 // record folds observations into a slot and gives the record it fills.
 func record(s *slot, obs ...observation) schemas.ClientFeatures {
 	for i := range obs {
-		s.apply(&obs[i], testHop)
+		s.apply(&obs[i], testHop, nil)
 	}
 	var f schemas.ClientFeatures
 	s.fill(&f)

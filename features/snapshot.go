@@ -10,7 +10,7 @@ import (
 )
 
 // snapshotVersion rises with every change of what a snapshot holds.
-const snapshotVersion = 1
+const snapshotVersion = 2
 
 // ErrSnapshot says that a snapshot cannot be read: torn, or of another version.
 var ErrSnapshot = errors.New("features snapshot")
@@ -124,6 +124,8 @@ func (s *slot) code(c *codec) {
 	for i := range s.bytes {
 		c.f32(&s.bytes[i])
 	}
+	c.f32(&s.duration)
+	c.f32(&s.uploads)
 	uv(c, &s.requests)
 	uv(c, &s.objectAccesses)
 	uv(c, &s.logins)
@@ -145,6 +147,12 @@ func (s *slot) code(c *codec) {
 	uv(c, &s.deviceChanges)
 	uv(c, &s.networkChanges)
 	uv(c, &s.alternations)
+	uv(c, &s.decoyHits)
+	uv(c, &s.before)
+	uv(c, &s.lastRoute)
+	for i := range s.recent {
+		uv(c, &s.recent[i])
+	}
 	uv(c, &s.lastDevice)
 	uv(c, &s.earlierDevice)
 	c.i64(&s.earlierDeviceSeen)
@@ -186,6 +194,8 @@ func (w *window) code(c *codec) {
 	for _, v := range []*uint32{
 		&w.requests, &w.mutations, &w.unauthorized, &w.forbidden, &w.notFound, &w.logins, &w.loginFailures,
 		&w.objectAccesses, &w.objectDenied, &w.objectNew, &w.objectSeq, &w.durations,
+		&w.newLogins, &w.newLoginFailures, &w.deletes, &w.objectWrites, &w.decoys, &w.normed, &w.slow, &w.largeRequests, &w.largeResponses,
+		&w.inspected, &w.payloadHits, &w.structured, &w.violations, &w.steps, &w.prerequisites, &w.skipped,
 	} {
 		uv(c, v)
 	}
@@ -199,6 +209,13 @@ func (w *window) code(c *codec) {
 	uv(c, &w.reqBytes)
 	uv(c, &w.respBytes)
 	c.f64(&w.durationRatio)
+	c.f64(&w.surprise)
+	uv(c, &w.rare.from)
+	uv(c, &w.rare.to)
+	c.f64(&w.rare.p)
+	uv(c, &w.missed.then)
+	uv(c, &w.missed.first)
+	c.f64(&w.missed.share)
 }
 
 func (o *observation) code(c *codec) {
@@ -236,10 +253,12 @@ func (h *openHop) code(c *codec) {
 	uv(c, &h.notables)
 	uv(c, &h.seq)
 	h.newest.code(c)
-	for _, b := range []*[]byte{&h.ip, &h.ua, &h.ja4, &h.route, &h.land} {
+	for _, b := range []*[]byte{&h.ip, &h.ua, &h.ja4, &h.route, &h.land, &h.credential, &h.decoy} {
 		c.bytes(b)
 	}
 	c.i64(&h.asn)
+	h.decoyAt.code(c)
+	h.worst.code(c)
 	if !c.reading {
 		h.compactIDs()
 	}
@@ -296,14 +315,15 @@ func (c *entityCell) code(to *codec) {
 	}
 	p := &c.partial
 	p.EntityType = entityTypes[c.key.kind]
-	for _, b := range []*[]byte{&p.Tenant, &p.Entity, &p.API, &p.Clients, &p.FailedClients, &p.LoginUsers} {
+	for _, b := range []*[]byte{&p.Tenant, &p.Entity, &p.API, &p.Clients, &p.FailedClients, &p.LoginUsers, &p.NewClients} {
 		to.bytes(b)
 	}
 	to.i64(&p.WindowStart)
 	to.i64(&p.WindowEnd)
 	for _, v := range []*uint64{
 		&p.Requests, &p.Status2xx, &p.Status4xx, &p.Status5xx, &p.AuthDenied, &p.NotFound,
-		&p.LoginAttempts, &p.LoginFailures, &p.ReqBytes, &p.RespBytes,
+		&p.LoginAttempts, &p.LoginFailures, &p.LoginSuccesses, &p.ReqBytes, &p.RespBytes,
+		&p.Identified, &p.Anonymous, &p.Plain, &p.Errors, &p.Verbose,
 	} {
 		uv(to, v)
 	}
@@ -314,10 +334,10 @@ func (c *entityCell) code(to *codec) {
 	for i := range p.Latency {
 		uv(to, &p.Latency[i])
 	}
-	for _, sketch := range [][]byte{p.Clients, p.FailedClients, p.LoginUsers} {
-		if len(sketch) != registersOf(c.key.kind) {
-			to.take(-1)
-		}
+	sizes := &sketchSizes[c.key.kind]
+	if len(p.Clients) != sizes.clients || len(p.FailedClients) != sizes.failed ||
+		len(p.LoginUsers) != sizes.users || len(p.NewClients) != sizes.fresh {
+		to.take(-1)
 	}
 }
 
@@ -430,6 +450,7 @@ func (x *Extractor) RestoreSnapshot(shardIndex int, data []byte, resume int64) e
 		if c.bad {
 			break
 		}
+		oc.steps = x.cfg.Knowledge.sequence(oc.api, oc.client)
 		state := sh.slots.Peek(oc.key)
 		if state == nil || state.open != nil || len(oc.hops) == 0 {
 			c.bad = true

@@ -44,8 +44,13 @@ type AuthConfig struct {
 	AddressHeaders []string
 
 	// UserHeader, ConsumerHeader, SessionHeader and JA4Header carry what the
-	// gateway knows of the caller. Default: none.
-	UserHeader, ConsumerHeader, SessionHeader, JA4Header string
+	// gateway knows of the caller, ASNHeader the number of the autonomous system of
+	// its address. Default: none.
+	UserHeader, ConsumerHeader, SessionHeader, JA4Header, ASNHeader string
+	// APIHeader carries the API that is called, as events name it; entries about
+	// cohorts match by it. Without the header the API is the X-Forwarded-Host, as
+	// an event without an API is its host's. Default: none.
+	APIHeader string
 	// SessionCookies are cookies that hold a session id, read when SessionHeader
 	// gave none and HashSession is set. Default: none.
 	SessionCookies []string

@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -15,6 +16,8 @@ type callerReader struct {
 	consumer    string
 	session     string
 	ja4         string
+	asn         string
+	api         string
 	credentials []string
 	cookies     []string
 
@@ -45,6 +48,8 @@ func newCallerReader(cfg *AuthConfig) *callerReader {
 		consumer:    http.CanonicalHeaderKey(cfg.ConsumerHeader),
 		session:     http.CanonicalHeaderKey(cfg.SessionHeader),
 		ja4:         http.CanonicalHeaderKey(cfg.JA4Header),
+		asn:         http.CanonicalHeaderKey(cfg.ASNHeader),
+		api:         http.CanonicalHeaderKey(cfg.APIHeader),
 		credentials: canonical(cfg.CredentialHeaders, "Authorization", "X-Api-Key"),
 		cookies:     cfg.SessionCookies,
 		hashUser:    cfg.HashUser, hashCredential: cfg.HashCredential, hashSession: cfg.HashSession,
@@ -113,6 +118,25 @@ func (s *callerScratch) gatewayHeaders(c *callerReader, h http.Header) {
 	s.id.Consumer = s.text(first(h, c.consumer))
 	s.id.Session = s.hashed(first(h, c.session), c.hashSession)
 	s.id.JA4 = s.text(first(h, c.ja4))
+	s.id.ASN = autonomousSystem(first(h, c.asn))
+	if s.id.API = s.text(first(h, c.api)); s.id.API == nil {
+		s.id.API = s.text(first(h, "X-Forwarded-Host"))
+	}
+}
+
+// autonomousSystem reads "64500" or "AS64500"; 0 is unknown.
+func autonomousSystem(v string) int64 {
+	if len(v) > 2 && (v[0]|0x20) == 'a' && (v[1]|0x20) == 's' {
+		v = v[2:]
+	}
+	if v == "" {
+		return 0 // an error costs an allocation
+	}
+	n, err := strconv.ParseUint(v, 10, 32)
+	if err != nil {
+		return 0
+	}
+	return int64(n)
 }
 
 // secrets reads what a caller proves by having it, so that a forged one names

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"net/netip"
 
 	"github.com/weir-dev/weir/features"
@@ -20,13 +21,19 @@ type Identity struct {
 	JA4              []byte
 	UserAgent        []byte
 	ClientIP         []byte
+	ASN              int64  // autonomous system of the address; 0 or less when unknown
+	API              []byte // that is called, as events name it; without it no cohort matches
 }
 
 // IdentityOf is the caller of an event; it aliases the event.
 func IdentityOf(e *schemas.Event) Identity {
+	api := e.API
+	if len(api) == 0 {
+		api = e.Host
+	}
 	return Identity{
 		User: e.User, Consumer: e.Consumer, Credential: e.Credential, Session: e.Session,
-		JA4: e.JA4, UserAgent: e.UserAgent, ClientIP: e.ClientIP,
+		JA4: e.JA4, UserAgent: e.UserAgent, ClientIP: e.ClientIP, ASN: e.ASN, API: api,
 	}
 }
 
@@ -41,7 +48,8 @@ type Decision struct {
 }
 
 // Match checks every scope of a caller: user, consumer, credentials, session,
-// device, address and the networks around it. The most severe block is
+// device, address, the cohorts of the API's callers that it belongs to, and the
+// networks around it. The most severe block is
 // returned, of equals the narrowest; an allowance of any of the caller's
 // entities wins over all blocks. It does not allocate.
 func (b *Blocklist) Match(id Identity) Decision {
@@ -110,7 +118,7 @@ func (id *Identity) resolve(buf []byte) (device []byte, single netip.Prefix) {
 	return network.AppendTo(buf), single
 }
 
-// value is the caller's entity in a scope other than network.
+// value is the caller's entity in a scope other than cohort and network.
 func (c *caller) value(sc scope) []byte {
 	switch sc {
 	case scopeUser:
@@ -147,7 +155,7 @@ func (c *caller) worst(s *store) (best packed, at scope) {
 			}
 		}
 	}
-	for sc := range scopeNetwork {
+	for sc := range scopeCohort {
 		p, ok := c.find(s, sc, false, c.value(sc))
 		consider(p, sc, ok)
 		if sc == scopeCredential {
@@ -157,6 +165,8 @@ func (c *caller) worst(s *store) (best packed, at scope) {
 			}
 		}
 	}
+	p, ok := c.cohort(s, false)
+	consider(p, scopeCohort, ok)
 	if c.addr.IsValid() {
 		p, ok := s.contains(false, c.addr, c.now)
 		consider(p, scopeNetwork, ok)
@@ -165,7 +175,7 @@ func (c *caller) worst(s *store) (best packed, at scope) {
 }
 
 func (c *caller) allowed(s *store) (packed, scope, bool) {
-	for sc := range scopeNetwork {
+	for sc := range scopeCohort {
 		if p, ok := c.find(s, sc, true, c.value(sc)); ok {
 			return p, sc, true
 		}
@@ -175,10 +185,33 @@ func (c *caller) allowed(s *store) (packed, scope, bool) {
 			return p, scopeCredential, true
 		}
 	}
+	if p, ok := c.cohort(s, true); ok {
+		return p, scopeCohort, true
+	}
 	if c.addr.IsValid() {
 		if p, ok := s.contains(true, c.addr, c.now); ok {
 			return p, scopeNetwork, true
 		}
 	}
 	return "", 0, false
+}
+
+// cohort finds the most severe entry of the caller's cohorts on the API, of equals
+// the narrowest. Where the list has no cohorts it looks at nothing.
+func (c *caller) cohort(s *store, allow bool) (best packed, ok bool) {
+	if len(c.id.API) == 0 || s.table(scopeCohort, allow).count.Load() == 0 {
+		return "", false
+	}
+	var name, key [256]byte
+	both := features.AppendCohort(name[:0], c.id.ASN, c.id.JA4, c.id.UserAgent)
+	bar := bytes.IndexByte(both, '|')
+	asn, fingerprint := both[:bar], both[bar+1:]
+	for _, of := range [...]struct{ asn, fingerprint []byte }{{asn, fingerprint}, {nil, fingerprint}, {asn, nil}} {
+		value := schemas.AppendCohortValue(key[:0], of.asn, of.fingerprint, c.id.API)
+		p, found := c.find(s, scopeCohort, allow, value)
+		if found && (!ok || p.action().Severity() > best.action().Severity()) {
+			best, ok = p, true
+		}
+	}
+	return best, ok
 }

@@ -12,10 +12,14 @@ import (
 	"github.com/weir-dev/weir/schemas"
 )
 
-// ScopeNetwork blocks or allows every address of a CIDR prefix. The other
-// scopes are the client key types: user, consumer, credential, session, device
-// and ip.
-const ScopeNetwork = schemas.EntityNetwork
+// ScopeNetwork blocks or allows every address of a CIDR prefix. ScopeCohort does
+// so for the callers of one API that share an ASN, a JA4 or user agent's family,
+// or both. The other scopes are the client key types: user, consumer, credential,
+// session, device and ip.
+const (
+	ScopeNetwork = schemas.EntityNetwork
+	ScopeCohort  = schemas.ScopeCohort
+)
 
 // Errors of scope and value validation.
 var (
@@ -36,13 +40,14 @@ const (
 	scopeSession
 	scopeDevice
 	scopeIP
+	scopeCohort
 	scopeNetwork
 	numScopes
 )
 
 var scopeNames = [numScopes]string{
 	features.ClientUser, features.ClientConsumer, features.ClientCredential,
-	features.ClientSession, features.ClientDevice, features.ClientIP, ScopeNetwork,
+	features.ClientSession, features.ClientDevice, features.ClientIP, ScopeCohort, ScopeNetwork,
 }
 
 func (s scope) String() string { return scopeNames[s] }
@@ -139,6 +144,10 @@ func Canonical(scopeName, value string) (string, error) {
 		}
 	}
 	switch s {
+	case scopeCohort:
+		if !cohortValue(value) {
+			return "", fmt.Errorf("%w: cohort %q is not asn=N, ja4=F or ua=F, and api=NAME, in this order", ErrValue, value)
+		}
 	case scopeIP:
 		// A hashed address is any other word; what looks like a mistyped
 		// address or a prefix would block nobody, silently.
@@ -156,6 +165,25 @@ func Canonical(scopeName, value string) (string, error) {
 		return p.String(), nil
 	}
 	return value, nil
+}
+
+// cohortValue tells whether a value is one that a lookup can build.
+func cohortValue(value string) bool {
+	rest := value
+	for _, parts := range [...][]string{{"asn="}, {"ja4=", "ua="}} {
+		for _, part := range parts {
+			if s, ok := strings.CutPrefix(rest, part); ok {
+				i := strings.IndexByte(s, ',')
+				if i <= 0 {
+					return false
+				}
+				rest = s[i+1:]
+				break
+			}
+		}
+	}
+	api, ok := strings.CutPrefix(rest, "api=")
+	return ok && rest != value && api != ""
 }
 
 // allowsEntity tells whether an allowance in s speaks for an entity: its own, or

@@ -6,6 +6,7 @@ import (
 	"github.com/weir-dev/weir/features"
 	"github.com/weir-dev/weir/schemas"
 	"github.com/weir-dev/weir/scoring"
+	"github.com/weir-dev/weir/scoring/crowd"
 )
 
 // restartAfter is how far time must jump back between two events of a log for
@@ -23,6 +24,7 @@ type Detector struct {
 
 	x      *features.Extractor
 	s      *scoring.Scorer
+	crowd  *crowd.Crowd
 	newest int64
 	offset int64
 	seen   map[string]bool
@@ -47,6 +49,11 @@ func (d *Detector) restart() error {
 	}
 	if d.s, err = scoring.New(d.scorer); err != nil {
 		return fmt.Errorf("making the scorer: %w", err)
+	}
+	together := CrowdConfig(&d.scorer, d.extractor.Hop)
+	together.Sources, together.Seed = 1, d.scorer.Seed
+	if d.crowd, err = crowd.New(together); err != nil {
+		return fmt.Errorf("making the crowd: %w", err)
 	}
 	d.newest = 0
 	return nil
@@ -84,7 +91,10 @@ func (d *Detector) Close() {
 func (d *Detector) Features(f *schemas.ClientFeatures) { d.s.Features(f, d.offset, d) }
 
 // Aggregate implements features.Emitter.
-func (d *Detector) Aggregate(*schemas.Aggregate) {}
+func (d *Detector) Aggregate(a *schemas.Aggregate) {
+	a.Source = 0 // whichever partition the extractor is of, it is the only one
+	d.crowd.Apply(a, d.offset, d)
+}
 
 // Verdict implements scoring.Emitter. Provisional verdicts are left to their
 // window's close: a log has no hurry.

@@ -77,6 +77,20 @@ func (a *Aggregate) protoField(r *wireReader, num int, typ protowire.Type) Reaso
 		return r.blob(typ, &a.LoginUsers)
 	case 22:
 		return r.uint32s(typ, &a.Latency)
+	case 23:
+		return r.blob(typ, &a.NewClients)
+	case 24:
+		return r.uint64(typ, &a.LoginSuccesses)
+	case 25:
+		return r.uint64(typ, &a.Identified)
+	case 26:
+		return r.uint64(typ, &a.Anonymous)
+	case 27:
+		return r.uint64(typ, &a.Plain)
+	case 28:
+		return r.uint64(typ, &a.Errors)
+	case 29:
+		return r.uint64(typ, &a.Verbose)
 	}
 	return r.pass(num, typ)
 }
@@ -107,5 +121,12 @@ func (a *Aggregate) AppendProto(dst []byte) []byte {
 	dst = appendBytes(dst, 20, a.FailedClients)
 	dst = appendBytes(dst, 21, a.LoginUsers)
 	dst = appendPacked(dst, 22, a.Latency)
+	dst = appendBytes(dst, 23, a.NewClients)
+	dst = appendUint(dst, 24, a.LoginSuccesses)
+	dst = appendUint(dst, 25, a.Identified)
+	dst = appendUint(dst, 26, a.Anonymous)
+	dst = appendUint(dst, 27, a.Plain)
+	dst = appendUint(dst, 28, a.Errors)
+	dst = appendUint(dst, 29, a.Verbose)
 	return dst
 }

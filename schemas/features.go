@@ -123,6 +123,8 @@ type ClientFeatures struct {
 	ViolationLogP     float64 // ln p of the worst of them
 	ViolationWhere    []byte  // its parameter: "query page"
 	ViolationKind     []byte  // unknown-parameter, type, length, ...
+	LoginNewAttempts  uint32  // logins that tried a user name this client had not tried today
+	LoginNewFailures  uint32  // of those, failed
 }
 
 // Entity types of aggregates.
@@ -134,12 +136,32 @@ const (
 	EntityUser       = "user"
 	EntityCredential = "credential"
 	EntityAPI        = "api"
+	// EntityCohort is the clients of one API that share a network and a
+	// fingerprint, "ASN|JA4": "-" stands for an unknown part, "ua:" and the user
+	// agent's family for a fingerprint where there is no JA4.
+	EntityCohort = "cohort"
+	// EntityRoute is one route of one API, "METHOD template".
+	EntityRoute = "route"
 )
 
+// PerAPI tells whether entities of a type belong to one API each: two of one
+// name on two APIs are then two, and their aggregates are keyed by the API.
+func PerAPI(entityType []byte) bool {
+	switch string(entityType) {
+	case EntityAPI, EntityCohort, EntityRoute:
+		return true
+	}
+	return false
+}
+
+// VerboseError is the body size from which an error reply counts as one that
+// says too much, bytes: a stack trace, not a sentence.
+const VerboseError = 4096
+
 // Aggregate is the share that one source partition saw of one entity in one
-// event-time window. It is cumulative for (tenant, entity, window, source): a
-// later record of the same four replaces an earlier one, and the shares of the
-// sources are summed (sketches: merged) in any order.
+// event-time window. It is cumulative for (tenant, entity, window, source), and
+// the API too where PerAPI: a later record of the same replaces an earlier one,
+// and the shares of the sources are summed (sketches: merged) in any order.
 //
 // A record with an empty EntityType is a mark: the source partition promises
 // that it has emitted every aggregate of the windows that end at or before
@@ -177,4 +199,16 @@ type Aggregate struct {
 	// Latency counts durations per log bucket: Latency[i] calls took between
 	// 2^(i/2) and 2^((i+1)/2) µs. Trailing zeros are cut.
 	Latency []uint32
+
+	// NewClients are the registers of the clients whose first call on the API lies
+	// less than an hour back; of APIs and cohorts only.
+	NewClients     []byte
+	LoginSuccesses uint64 // logins answered 2xx or 3xx
+
+	// Of routes only.
+	Identified uint64 // calls answered 2xx that named a user, consumer, credential or session
+	Anonymous  uint64 // calls answered 2xx that named none
+	Plain      uint64 // calls answered 2xx over http without TLS
+	Errors     uint64 // calls answered 4xx or 5xx, 404 and 410 apart, with a known body size
+	Verbose    uint64 // of those, with VerboseError bytes or more
 }

@@ -219,6 +219,10 @@ func (f *ClientFeatures) protoField(r *wireReader, num int, typ protowire.Type) 
 		return r.text(typ, &f.ViolationWhere)
 	case 91:
 		return r.text(typ, &f.ViolationKind)
+	case 92:
+		return r.uint32(typ, &f.LoginNewAttempts)
+	case 93:
+		return r.uint32(typ, &f.LoginNewFailures)
 	}
 	return r.pass(num, typ)
 }
@@ -320,5 +324,7 @@ func (f *ClientFeatures) AppendProto(dst []byte) []byte {
 	dst = appendDouble(dst, 89, f.ViolationLogP)
 	dst = appendText(dst, 90, f.ViolationWhere)
 	dst = appendText(dst, 91, f.ViolationKind)
+	dst = appendUint(dst, 92, uint64(f.LoginNewAttempts))
+	dst = appendUint(dst, 93, uint64(f.LoginNewFailures))
 	return dst
 }

@@ -81,6 +81,9 @@ type FeatureExplanation struct {
 // Explanation says why, in numbers and in one sentence.
 type Explanation struct {
 	Features       []FeatureExplanation `json:"features"`
+	Sequence       string               `json:"sequence,omitempty"` // the rarest step between calls
+	Payload        string               `json:"payload,omitempty"`  // the bytes that look like an attack, and where they stood
+	Cohort         string               `json:"cohort,omitempty"`   // what the callers share, how much of the excess is theirs, and who else would be hit
 	Counterfactual string               `json:"counterfactual,omitempty"`
 	Text           string               `json:"text"`
 }
@@ -98,7 +101,8 @@ type Verdict struct {
 	API         string      `json:"api"`
 	Attack      string      `json:"attack"`
 	Action      Action      `json:"action"`
-	Enforced    bool        `json:"enforced"` // false in shadow mode and for allowed clients
+	Enforced    bool        `json:"enforced"`       // false in shadow mode and where Held says so
+	Held        string      `json:"held,omitempty"` // why it is not, or less, enforced: shadow, hold-out, brake, false-discovery control
 	Withdrawn   bool        `json:"withdrawn,omitempty"`
 	Provisional bool        `json:"provisional,omitempty"` // judged before its window closed
 	Confidence  float64     `json:"confidence"`            // 0..1

@@ -471,6 +471,8 @@ type ClientFeatures struct {
 	ViolationLogP     float64 `protobuf:"fixed64,89,opt,name=violation_log_p,json=violationLogP,proto3" json:"violation_log_p,omitempty"`           // ln p of the worst of them
 	ViolationWhere    string  `protobuf:"bytes,90,opt,name=violation_where,json=violationWhere,proto3" json:"violation_where,omitempty"`            // its parameter: "query page"
 	ViolationKind     string  `protobuf:"bytes,91,opt,name=violation_kind,json=violationKind,proto3" json:"violation_kind,omitempty"`               // unknown-parameter, type, length, ...
+	LoginNewAttempts  uint32  `protobuf:"varint,92,opt,name=login_new_attempts,json=loginNewAttempts,proto3" json:"login_new_attempts,omitempty"`   // logins that tried a user name this client had not tried today
+	LoginNewFailures  uint32  `protobuf:"varint,93,opt,name=login_new_failures,json=loginNewFailures,proto3" json:"login_new_failures,omitempty"`   // of those, failed
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -1142,6 +1144,20 @@ func (x *ClientFeatures) GetViolationKind() string {
 	return ""
 }
 
+func (x *ClientFeatures) GetLoginNewAttempts() uint32 {
+	if x != nil {
+		return x.LoginNewAttempts
+	}
+	return 0
+}
+
+func (x *ClientFeatures) GetLoginNewFailures() uint32 {
+	if x != nil {
+		return x.LoginNewFailures
+	}
+	return 0
+}
+
 // Aggregate is the share that one source partition saw of one entity in one
 // event-time window. A later record of the same tenant, entity, window and
 // source replaces an earlier one; shares of different sources are added.
@@ -1173,9 +1189,16 @@ type Aggregate struct {
 	FailedClients []byte `protobuf:"bytes,20,opt,name=failed_clients,json=failedClients,proto3" json:"failed_clients,omitempty"`
 	LoginUsers    []byte `protobuf:"bytes,21,opt,name=login_users,json=loginUsers,proto3" json:"login_users,omitempty"`
 	// latency[i] calls took between 2^(i/2) and 2^((i+1)/2) microseconds.
-	Latency       []uint32 `protobuf:"varint,22,rep,packed,name=latency,proto3" json:"latency,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Latency        []uint32 `protobuf:"varint,22,rep,packed,name=latency,proto3" json:"latency,omitempty"`
+	NewClients     []byte   `protobuf:"bytes,23,opt,name=new_clients,json=newClients,proto3" json:"new_clients,omitempty"` // registers, like clients: first seen on the API within the last hour
+	LoginSuccesses uint64   `protobuf:"varint,24,opt,name=login_successes,json=loginSuccesses,proto3" json:"login_successes,omitempty"`
+	Identified     uint64   `protobuf:"varint,25,opt,name=identified,proto3" json:"identified,omitempty"` // calls answered 2xx that named a user, consumer, credential or session
+	Anonymous      uint64   `protobuf:"varint,26,opt,name=anonymous,proto3" json:"anonymous,omitempty"`   // calls answered 2xx that named none
+	Plain          uint64   `protobuf:"varint,27,opt,name=plain,proto3" json:"plain,omitempty"`           // calls answered 2xx over http without TLS
+	Errors         uint64   `protobuf:"varint,28,opt,name=errors,proto3" json:"errors,omitempty"`         // calls answered 4xx or 5xx, 404 and 410 apart, with a known body size
+	Verbose        uint64   `protobuf:"varint,29,opt,name=verbose,proto3" json:"verbose,omitempty"`       // of those, with a body of 4096 bytes or more
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Aggregate) Reset() {
@@ -1360,6 +1383,55 @@ func (x *Aggregate) GetLatency() []uint32 {
 		return x.Latency
 	}
 	return nil
+}
+
+func (x *Aggregate) GetNewClients() []byte {
+	if x != nil {
+		return x.NewClients
+	}
+	return nil
+}
+
+func (x *Aggregate) GetLoginSuccesses() uint64 {
+	if x != nil {
+		return x.LoginSuccesses
+	}
+	return 0
+}
+
+func (x *Aggregate) GetIdentified() uint64 {
+	if x != nil {
+		return x.Identified
+	}
+	return 0
+}
+
+func (x *Aggregate) GetAnonymous() uint64 {
+	if x != nil {
+		return x.Anonymous
+	}
+	return 0
+}
+
+func (x *Aggregate) GetPlain() uint64 {
+	if x != nil {
+		return x.Plain
+	}
+	return 0
+}
+
+func (x *Aggregate) GetErrors() uint64 {
+	if x != nil {
+		return x.Errors
+	}
+	return 0
+}
+
+func (x *Aggregate) GetVerbose() uint64 {
+	if x != nil {
+		return x.Verbose
+	}
+	return 0
 }
 
 // Entity names who a verdict is about.
@@ -1591,6 +1663,9 @@ type Explanation struct {
 	Features       []*FeatureExplanation  `protobuf:"bytes,1,rep,name=features,proto3" json:"features,omitempty"`
 	Counterfactual string                 `protobuf:"bytes,2,opt,name=counterfactual,proto3" json:"counterfactual,omitempty"`
 	Text           string                 `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	Sequence       string                 `protobuf:"bytes,4,opt,name=sequence,proto3" json:"sequence,omitempty"` // the rarest step between calls
+	Payload        string                 `protobuf:"bytes,5,opt,name=payload,proto3" json:"payload,omitempty"`   // the bytes that look like an attack, and where they stood
+	Cohort         string                 `protobuf:"bytes,6,opt,name=cohort,proto3" json:"cohort,omitempty"`     // what the callers share, and who else would be hit
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1646,6 +1721,27 @@ func (x *Explanation) GetText() string {
 	return ""
 }
 
+func (x *Explanation) GetSequence() string {
+	if x != nil {
+		return x.Sequence
+	}
+	return ""
+}
+
+func (x *Explanation) GetPayload() string {
+	if x != nil {
+		return x.Payload
+	}
+	return ""
+}
+
+func (x *Explanation) GetCohort() string {
+	if x != nil {
+		return x.Cohort
+	}
+	return ""
+}
+
 // Verdict is one decision about one entity. Of several records with one id the
 // last is the one that holds.
 type Verdict struct {
@@ -1670,6 +1766,7 @@ type Verdict struct {
 	WindowStartUs int64                  `protobuf:"varint,18,opt,name=window_start_us,json=windowStartUs,proto3" json:"window_start_us,omitempty"`
 	WindowEndUs   int64                  `protobuf:"varint,19,opt,name=window_end_us,json=windowEndUs,proto3" json:"window_end_us,omitempty"`
 	ExpiresAtUs   int64                  `protobuf:"varint,20,opt,name=expires_at_us,json=expiresAtUs,proto3" json:"expires_at_us,omitempty"` // 0: none
+	Held          string                 `protobuf:"bytes,21,opt,name=held,proto3" json:"held,omitempty"`                                     // why it is not, or less, enforced
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1842,6 +1939,13 @@ func (x *Verdict) GetExpiresAtUs() int64 {
 		return x.ExpiresAtUs
 	}
 	return 0
+}
+
+func (x *Verdict) GetHeld() string {
+	if x != nil {
+		return x.Held
+	}
+	return ""
 }
 
 // BlockEntry is the value of the blocklist topic.
@@ -2162,7 +2266,7 @@ const file_weir_proto_rawDesc = "" +
 	"\v_resp_bytesB\x0e\n" +
 	"\f_upstream_usB\x0e\n" +
 	"\f_client_portB\x06\n" +
-	"\x04_asn\"\xa4\x18\n" +
+	"\x04_asn\"\x80\x19\n" +
 	"\x0eClientFeatures\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x16\n" +
 	"\x06client\x18\x02 \x01(\tR\x06client\x12\x10\n" +
@@ -2275,8 +2379,10 @@ const file_weir_proto_rawDesc = "" +
 	"violations\x12&\n" +
 	"\x0fviolation_log_p\x18Y \x01(\x01R\rviolationLogP\x12'\n" +
 	"\x0fviolation_where\x18Z \x01(\tR\x0eviolationWhere\x12%\n" +
-	"\x0eviolation_kind\x18[ \x01(\tR\rviolationKindB\x06\n" +
-	"\x04_asn\"\xa1\x05\n" +
+	"\x0eviolation_kind\x18[ \x01(\tR\rviolationKind\x12,\n" +
+	"\x12login_new_attempts\x18\\ \x01(\rR\x10loginNewAttempts\x12,\n" +
+	"\x12login_new_failures\x18] \x01(\rR\x10loginNewFailuresB\x06\n" +
+	"\x04_asn\"\xf1\x06\n" +
 	"\tAggregate\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x1f\n" +
 	"\ventity_type\x18\x02 \x01(\tR\n" +
@@ -2307,7 +2413,17 @@ const file_weir_proto_rawDesc = "" +
 	"\x0efailed_clients\x18\x14 \x01(\fR\rfailedClients\x12\x1f\n" +
 	"\vlogin_users\x18\x15 \x01(\fR\n" +
 	"loginUsers\x12\x18\n" +
-	"\alatency\x18\x16 \x03(\rR\alatency\"2\n" +
+	"\alatency\x18\x16 \x03(\rR\alatency\x12\x1f\n" +
+	"\vnew_clients\x18\x17 \x01(\fR\n" +
+	"newClients\x12'\n" +
+	"\x0flogin_successes\x18\x18 \x01(\x04R\x0eloginSuccesses\x12\x1e\n" +
+	"\n" +
+	"identified\x18\x19 \x01(\x04R\n" +
+	"identified\x12\x1c\n" +
+	"\tanonymous\x18\x1a \x01(\x04R\tanonymous\x12\x14\n" +
+	"\x05plain\x18\x1b \x01(\x04R\x05plain\x12\x16\n" +
+	"\x06errors\x18\x1c \x01(\x04R\x06errors\x12\x18\n" +
+	"\averbose\x18\x1d \x01(\x04R\averbose\"2\n" +
 	"\x06Entity\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\"_\n" +
@@ -2324,11 +2440,14 @@ const file_weir_proto_rawDesc = "" +
 	"\x04high\x18\x05 \x01(\x01R\x04high\x12\"\n" +
 	"\fcontribution\x18\x06 \x01(\x01R\fcontribution\x12\x1a\n" +
 	"\bbaseline\x18\a \x01(\tR\bbaseline\x12\f\n" +
-	"\x01n\x18\b \x01(\x03R\x01n\"\x82\x01\n" +
+	"\x01n\x18\b \x01(\x03R\x01n\"\xd0\x01\n" +
 	"\vExplanation\x127\n" +
 	"\bfeatures\x18\x01 \x03(\v2\x1b.weir.v1.FeatureExplanationR\bfeatures\x12&\n" +
 	"\x0ecounterfactual\x18\x02 \x01(\tR\x0ecounterfactual\x12\x12\n" +
-	"\x04text\x18\x03 \x01(\tR\x04text\"\x86\x05\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\x12\x1a\n" +
+	"\bsequence\x18\x04 \x01(\tR\bsequence\x12\x18\n" +
+	"\apayload\x18\x05 \x01(\tR\apayload\x12\x16\n" +
+	"\x06cohort\x18\x06 \x01(\tR\x06cohort\"\x9a\x05\n" +
 	"\aVerdict\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
 	"\atime_us\x18\x02 \x01(\x03R\x06timeUs\x12\x16\n" +
@@ -2352,7 +2471,8 @@ const file_weir_proto_rawDesc = "" +
 	"\x05model\x18\x11 \x01(\tR\x05model\x12&\n" +
 	"\x0fwindow_start_us\x18\x12 \x01(\x03R\rwindowStartUs\x12\"\n" +
 	"\rwindow_end_us\x18\x13 \x01(\x03R\vwindowEndUs\x12\"\n" +
-	"\rexpires_at_us\x18\x14 \x01(\x03R\vexpiresAtUs\"\xd6\x01\n" +
+	"\rexpires_at_us\x18\x14 \x01(\x03R\vexpiresAtUs\x12\x12\n" +
+	"\x04held\x18\x15 \x01(\tR\x04held\"\xd6\x01\n" +
 	"\n" +
 	"BlockEntry\x12\x1d\n" +
 	"\n" +

@@ -1,0 +1,7 @@
+//go:build !race
+
+package crowd
+
+import "testing"
+
+func slow(*testing.T) {}
