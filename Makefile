@@ -66,6 +66,12 @@ $(LINT):
 bench: ## Measure, into benchmarks/results/latest.json
 	go run ./benchmarks/cmd/bench -out benchmarks/results/latest.json
 
+# WEIR_DATASETS names the folder with the labelled payloads; without it the
+# suite of payloads says that it was not run.
+.PHONY: eval
+eval: ## Measure detection against its targets, into eval/results
+	go run ./cmd/weir eval --suite all --strict --output table --out eval/results
+
 FUZZ_TIME ?= 20s
 
 .PHONY: fuzz

@@ -23,6 +23,7 @@ const (
 	RoleScore   = "score"   // judge features and keep the blocklist
 	RoleSink    = "sink"    // write history
 	RoleEnforce = "enforce" // answer gateways
+	RoleLearn   = "learn"   // make models of what is seen, and put them to use
 )
 
 // SASL mechanisms of kafka.sasl.mechanism.
@@ -47,7 +48,7 @@ const (
 // is allowed, secret:"true" keeps the value out of the file and the command
 // line, and flag replaces the derived flag name.
 type Config struct {
-	Roles   []string `yaml:"roles" default:"ingest,extract,score,sink,enforce" enum:"ingest,extract,score,sink,enforce" doc:"What this process does."`
+	Roles   []string `yaml:"roles" default:"ingest,extract,score,sink,enforce" enum:"ingest,extract,score,sink,enforce,learn" doc:"What this process does."`
 	DataDir string   `yaml:"data_dir" default:"./weir-data" doc:"Directory of what this process keeps: the embedded broker's log and the Parquet history."`
 	Tenant  string   `yaml:"tenant" default:"default" doc:"Tenant of events that name none."`
 
@@ -59,6 +60,7 @@ type Config struct {
 	Ingest   Ingest   `yaml:"ingest" doc:"The ingest role."`
 	Sink     Sink     `yaml:"sink" doc:"The sink role: history in Parquet files and ClickHouse."`
 	Enforce  Enforce  `yaml:"enforce" doc:"The enforce role: answers to gateways."`
+	Learn    Learn    `yaml:"learn" doc:"The learn role: models of the traffic itself."`
 	Log      Log      `yaml:"log" doc:"Logging, to standard error."`
 
 	// origins says where each key's value came from; keys at their default are
@@ -115,6 +117,7 @@ type Features struct {
 	Lateness   time.Duration `yaml:"lateness" default:"2s" doc:"How far behind the newest event of its partition an event may be. Later ones go to the dead-letter topic."`
 	MaxClients int           `yaml:"max_clients" default:"1000000" doc:"Clients kept in memory per process, divided over the partitions. Beyond it the least recently seen is dropped."`
 	MaxFuture  time.Duration `yaml:"max_future" default:"1s" doc:"How far an event's time may be ahead of the broker's. A later time is cut back."`
+	Decoys     []string      `yaml:"decoys" doc:"Routes that exist to be found by those who look for what they were not given: path templates, api:/path for one API. A client that calls one beside legitimate calls is blocked."`
 }
 
 // Extract paces the extractor's transactions.
@@ -133,6 +136,10 @@ type Score struct {
 	AlphaThrottle  float64       `yaml:"alpha_throttle" default:"1e-2" doc:"Share of benign client-days that may be throttled."`
 	BlockTTL       time.Duration `yaml:"block_ttl" default:"1h" doc:"How long a first block lasts."`
 	MaxBlockTTL    time.Duration `yaml:"max_block_ttl" default:"24h" doc:"Longest a repeated block lasts."`
+	FDR            float64       `yaml:"fdr" default:"0" doc:"Share of blocks that may be false, controlled over client-days; what it refuses is challenged. 0: not controlled."`
+	HoldOut        float64       `yaml:"hold_out" default:"0" doc:"Share of blocks that is decided and not enforced, to learn how many are right. 0: none."`
+	MaxBlocks      int           `yaml:"max_blocks_per_minute" default:"1000" doc:"More new blocks in a minute are not believed: nothing is enforced until it has been quiet again. 0: any number."`
+	MaxBlocked     float64       `yaml:"max_blocked_share" default:"0.25" doc:"The same for a share of the clients active on a day, within ten minutes. 0: any share."`
 	Shadow         bool          `yaml:"shadow" default:"false" doc:"Decide and report, enforce nothing."`
 	ShadowAPIs     []string      `yaml:"shadow_apis" doc:"APIs in shadow mode."`
 	Janitor        bool          `yaml:"janitor" default:"true" doc:"Remove entries from the blocklist topic once they have expired by the clock. False: for events that are not live."`
@@ -172,6 +179,17 @@ type Headers struct {
 	Consumer string `yaml:"consumer" doc:"Authenticated application."`
 	Session  string `yaml:"session" doc:"Session id."`
 	JA4      string `yaml:"ja4" doc:"TLS fingerprint of the client."`
+	ASN      string `yaml:"asn" doc:"Number of the autonomous system of the client's address."`
+	API      string `yaml:"api" doc:"API that is called, as the events name it. Empty: X-Forwarded-Host."`
+}
+
+// Learn paces continuous learning.
+type Learn struct {
+	Enabled  bool          `yaml:"enabled" default:"false" doc:"Learn in this process beside its other roles, as naming the role learn does. One process of a deployment learns at a time; more wait to take over."`
+	Name     string        `yaml:"name" default:"learnt" doc:"Name of the models that are made."`
+	Interval time.Duration `yaml:"interval" default:"6h" doc:"Event time between two models."`
+	Warmup   time.Duration `yaml:"warmup" default:"1h" doc:"Event time that must have been seen before the first model."`
+	Promote  bool          `yaml:"promote" default:"true" doc:"Put a model to use when it holds in its trial. False: only publish it, for weir models activate."`
 }
 
 // Log says what is logged and how.
@@ -188,6 +206,9 @@ func (l Log) SlogLevel() slog.Level {
 	}
 	return level
 }
+
+// Learns reports whether this process learns.
+func (c *Config) Learns() bool { return c.Learn.Enabled || c.HasRole(RoleLearn) }
 
 // HasRole reports whether this process plays a role.
 func (c *Config) HasRole(role string) bool { return slices.Contains(c.Roles, role) }

@@ -213,7 +213,7 @@ func TestWrongEnvironmentNamesTheVariable(t *testing.T) {
 	}
 	f("WEIR_KAFKA_PARTITIONS", "many", `env WEIR_KAFKA_PARTITIONS: kafka.partitions: want a whole number, got "many"`)
 	f("WEIR_KAFKA_PARTITIONS", "0", "env WEIR_KAFKA_PARTITIONS: kafka.partitions: want 1 to 1024, got 0")
-	f("WEIR_ROLES", "ingest,,score", `env WEIR_ROLES: roles: want one of ingest, extract, score, sink, enforce, got ""`)
+	f("WEIR_ROLES", "ingest,,score", `env WEIR_ROLES: roles: want one of ingest, extract, score, sink, enforce, learn, got ""`)
 	f("WEIR_SINK_CLICKHOUSE_DSN", "clickhouse://u:pw-in-dsn@%zz", "env WEIR_SINK_CLICKHOUSE_DSN: sink.clickhouse_dsn: want clickhouse://user:password@host:9000/database")
 }
 

@@ -47,6 +47,7 @@ func (c *Config) validate(found *problems) {
 	k.ingest()
 	k.sink()
 	k.enforce()
+	k.learn()
 }
 
 func (k *checker) fail(key, format string, args ...any) {
@@ -206,6 +207,8 @@ func (k *checker) pace() {
 		"score.block_ttl":           c.Score.BlockTTL,
 		"score.max_block_ttl":       c.Score.MaxBlockTTL,
 		"sink.chunk_interval":       c.Sink.ChunkInterval,
+		"learn.interval":            c.Learn.Interval,
+		"learn.warmup":              c.Learn.Warmup,
 	} {
 		if d <= 0 {
 			k.fail(key, "want more than 0, got %s", formatDuration(d))
@@ -216,6 +219,11 @@ func (k *checker) pace() {
 	}
 	if hop := c.Features.Hop; hop > 0 && (24*time.Hour)%hop != 0 {
 		k.fail("features.hop", "a day must be a whole number of hops, got %s", formatDuration(hop))
+	}
+	for _, d := range c.Features.Decoys {
+		if at := strings.IndexByte(d, '/'); at < 0 || at > 0 && d[at-1] != ':' {
+			k.fail("features.decoys", "%q is not a path template such as /v1/internal/backup or shop:/v1/internal/backup", d)
+		}
 	}
 	if c.Features.MaxClients < max(1, c.Kafka.Partitions) {
 		k.failAt([]string{"features.max_clients", "kafka.partitions"}, "want features.max_clients (%d) at or above kafka.partitions (%d): every partition keeps a client at least", c.Features.MaxClients, c.Kafka.Partitions)
@@ -254,6 +262,17 @@ func (k *checker) score() {
 	if c.BlockTTL > c.MaxBlockTTL {
 		k.failAt([]string{"score.block_ttl", "score.max_block_ttl"}, "want score.block_ttl (%s) at or below score.max_block_ttl (%s)", formatDuration(c.BlockTTL), formatDuration(c.MaxBlockTTL))
 	}
+	for _, s := range []struct {
+		key   string
+		value float64
+	}{{"score.fdr", c.FDR}, {"score.hold_out", c.HoldOut}, {"score.max_blocked_share", c.MaxBlocked}} {
+		if !(s.value >= 0 && s.value < 1) {
+			k.fail(s.key, "want a share from 0 to below 1, got %v", s.value)
+		}
+	}
+	if c.MaxBlocks < 0 {
+		k.fail("score.max_blocks_per_minute", "want 0 or more, got %d", c.MaxBlocks)
+	}
 	if c.ModelFile != "" {
 		k.file("score.model_file", c.ModelFile)
 	}
@@ -285,6 +304,12 @@ func (k *checker) sink() {
 	}
 }
 
+func (k *checker) learn() {
+	if name := k.config.Learn.Name; name == "" || name == "configured" || len(name) > maxPrefix || strings.ContainsFunc(name, notInName) {
+		k.fail("learn.name", "want a name of 1 to %d letters, digits, dots, dashes and underscores other than configured, got %q", maxPrefix, name)
+	}
+}
+
 func (k *checker) enforce() {
 	c := &k.config.Enforce
 	if _, err := ParseNetworks(c.TrustedPeers); err != nil {
@@ -292,7 +317,7 @@ func (k *checker) enforce() {
 	}
 	h := &c.Headers
 	for key, name := range map[string]string{
-		"client_ip": h.ClientIP, "user": h.User, "consumer": h.Consumer, "session": h.Session, "ja4": h.JA4,
+		"client_ip": h.ClientIP, "user": h.User, "consumer": h.Consumer, "session": h.Session, "ja4": h.JA4, "asn": h.ASN, "api": h.API,
 	} {
 		if strings.ContainsFunc(name, notInHeader) {
 			k.fail("enforce.headers."+key, "want a header name, got %q", name)

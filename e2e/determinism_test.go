@@ -147,7 +147,9 @@ func (d *deployment) streams(dv division) []stream.Config {
 	}
 	f := features.DefaultConfig()
 	f.Clients, f.Entities = 1_000_000/int(d.partitions)/10, 1_000_000/int(d.partitions)/10
-	f.Routes = features.NewRouteTable(model.Routes)
+	if f.Knowledge, err = features.NewKnowledge(&model.Learnt, nil); err != nil {
+		d.t.Fatal(err)
+	}
 	x := pipeline.ExtractConfig{Topics: d.topics, Features: f, MaxFuture: time.Second.Microseconds()}
 	s := pipeline.ScoreConfig{Topics: d.topics, Scoring: scoring.Config{
 		Model: model, Policy: scoring.DefaultPolicy(), Clients: f.Clients, Shards: f.Shards, Seed: f.Seed,
@@ -161,7 +163,7 @@ func (d *deployment) streams(dv division) []stream.Config {
 	extract.NewProcessor = func(partition, partitions int32) (stream.Processor, error) {
 		return pipeline.NewExtract(x, partition, partitions)
 	}
-	score.Group, score.Inputs, score.Delivery = d.prefix+config.RoleScore, []string{d.topics.Features}, stream.AtLeastOnce
+	score.Group, score.Inputs, score.Delivery = d.prefix+config.RoleScore, []string{d.topics.Features, d.topics.Aggregates}, stream.AtLeastOnce
 	score.NewProcessor = func(partition, partitions int32) (stream.Processor, error) {
 		return pipeline.NewScore(s, partition, partitions)
 	}
@@ -191,7 +193,9 @@ func detectOffline(t *testing.T, events []simulate.Record, shuffle uint64) map[s
 		t.Fatal(err)
 	}
 	f := features.DefaultConfig()
-	f.Routes = features.NewRouteTable(model.Routes)
+	if f.Knowledge, err = features.NewKnowledge(&model.Learnt, nil); err != nil {
+		t.Fatal(err)
+	}
 	out := map[string]string{}
 	d, err := pipeline.NewDetector(f, scoring.Config{
 		Model: model, Policy: scoring.DefaultPolicy(), Clients: f.Clients, Shards: f.Shards, Seed: f.Seed,

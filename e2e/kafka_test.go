@@ -189,7 +189,7 @@ func (d *deployment) drain(within time.Duration, alive ...*process) {
 	})
 	eventually(d.t, "the scorers to catch up", within, func() bool {
 		check()
-		return d.behind(config.RoleScore, d.topics.Features) == 0
+		return d.behind(config.RoleScore, d.topics.Features) == 0 && d.behind(config.RoleScore, d.topics.Aggregates) == 0
 	})
 }
 

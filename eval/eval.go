@@ -1,129 +1,246 @@
 // Package eval measures detection quality: verdicts against labelled traffic.
+//
+// A Report compares one run's verdicts with its labels; an Engine makes the
+// verdicts with the same extraction and scoring as the service. The suites run
+// both over simulated worlds, beside the targets that detection has to meet.
 package eval
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/weir-dev/weir/features"
 	"github.com/weir-dev/weir/schemas"
 )
 
 // grace is how long after the end of an attack a block still counts as found.
 const grace = 60 * time.Second
 
-// Attack is the result for one attack: the labelled entities that carry it from
-// the same start on.
-type Attack struct {
-	Name     string
-	Start    time.Time
-	Entities int // labelled
-	Blocked  int // of those, blocked in time
-	// FirstBlock is the first block of any of them; zero when there is none.
-	FirstBlock time.Time
-	// Named counts blocked entities whose verdict gave the attack its name.
-	Named int
-	// Delays are the times from each blocked entity's first hostile call to its block.
-	Delays []time.Duration
+const dayUS = 24 * 3600 * 1_000_000
+
+// Caller is what is known of who made a call beyond what the call says.
+type Caller struct {
+	Class    string // of a benign client; empty: not known
+	Person   int    // number of the benign person or machine; -1: not known
+	Instance int    // number of the attack instance; -1: benign or not known
+	Cover    bool   // an attacker's ordinary life: neither hostile nor benign
 }
 
-// Found tells whether any entity of the attack was blocked in time.
-func (a *Attack) Found() bool { return a.Blocked > 0 }
+// Unknown is the Caller of traffic that carries labels and nothing else.
+func Unknown() Caller { return Caller{Person: -1, Instance: -1} }
 
-// MedianDelay is the median of Delays; 0 without any.
-func (a *Attack) MedianDelay() time.Duration {
-	if len(a.Delays) == 0 {
-		return 0
-	}
-	d := slices.Sorted(slices.Values(a.Delays))
-	return d[len(d)/2]
-}
-
-// Report compares verdicts with labels. Feed it every verdict, in order.
+// Report compares verdicts with labels. Feed it every call before the verdicts
+// that rest on it, in order. One that is told no calls at all knows no requests,
+// no damage and no client-days without a block.
 type Report struct {
-	labels  map[string][]*instance
-	attacks []*Attack
-	benign  map[string]*schemas.Verdict
+	gap    time.Duration
+	labels map[string][]*labelled // by entity
+	all    []*labelled
+	days   map[clientDay]*benignDay
+	wrong  []FalseBlock
+	active activeBlocks
+	key    []byte
+	names  []string // of instances, beside their attack's name
+	called bool
+	allow  map[string]bool
 }
 
-type instance struct {
-	label   schemas.Label
-	attack  *Attack
+// labelled is one label and what happened under it.
+type labelled struct {
+	label    schemas.Label
+	instance int // -1 until a call tells
+	calls    []hostileCall
+	blocked  bool
+	at       time.Time // of the first block
+	named    bool
+}
+
+type hostileCall struct {
+	time           int64 // µs
+	served, signIn bool  // answered with 2xx; a login attempt
+}
+
+// clientDay is the unit of false blocks: a client on an API for a day.
+type clientDay struct {
+	id  uint64
+	day int64
+}
+
+type benignDay struct {
+	class   string
+	known   bool // a benign caller was named, not merely no attacker
 	blocked bool
 }
 
-// NewReport prepares a report over labels; labels of one attack whose starts
-// lie within gap of each other belong to one instance of it.
+// FalseBlock is the first block of a benign client-day.
+type FalseBlock struct {
+	Class   string
+	Verdict *schemas.Verdict
+}
+
+// NewReport prepares a report over labels. Labels whose calls name no instance
+// are grouped: those of one attack whose starts lie within gap of each other.
 func NewReport(labels []schemas.Label, gap time.Duration) *Report {
-	r := &Report{labels: map[string][]*instance{}, benign: map[string]*schemas.Verdict{}}
-	ordered := slices.Clone(labels)
-	slices.SortStableFunc(ordered, func(a, b schemas.Label) int {
-		return cmp.Or(cmp.Compare(a.Attack, b.Attack), a.Start.Compare(b.Start))
-	})
-	var current *Attack
-	var last time.Time
-	for _, l := range ordered {
-		if current == nil || current.Name != l.Attack || l.Start.Sub(last) > gap {
-			current = &Attack{Name: l.Attack, Start: l.Start}
-			r.attacks = append(r.attacks, current)
-		}
-		last = l.Start
-		current.Entities++
+	r := &Report{gap: gap, labels: map[string][]*labelled{}, days: map[clientDay]*benignDay{}, active: newActiveBlocks()}
+	for _, l := range labels {
+		in := &labelled{label: l, instance: -1}
+		r.all = append(r.all, in)
 		key := l.EntityType + ":" + l.Entity
-		r.labels[key] = append(r.labels[key], &instance{label: l, attack: current})
+		r.labels[key] = append(r.labels[key], in)
 	}
 	return r
+}
+
+// NameInstances gives the attack instances that Callers number a name each, such
+// as the attack's variant.
+func (r *Report) NameInstances(names []string) { r.names = names }
+
+// Allow names client keys that an operator has put on the allow list: they are
+// refused nothing, whatever is said of them.
+func (r *Report) Allow(keys []string) {
+	r.allow = make(map[string]bool, len(keys))
+	for _, k := range keys {
+		r.allow[k] = true
+	}
+}
+
+// Block takes a change of the blocklist in; nil lifts the block of key.
+func (r *Report) Block(key string, entry *schemas.BlockEntry) { r.active.entry(key, entry) }
+
+func (l *labelled) holds(t time.Time) bool {
+	return !t.Before(l.label.Start) && !t.After(l.label.End)
+}
+
+// Call takes in one call.
+func (r *Report) Call(ev *schemas.Event, c Caller) {
+	r.called = true
+	r.key = features.AppendClientKey(r.key[:0], ev)
+	if r.allow[string(r.key)] {
+		return
+	}
+	at := time.UnixMicro(ev.Time).UTC()
+	labels := r.labels[string(r.key)]
+	hostile := false
+	if !c.Cover && (c.Instance >= 0 || c.Person < 0) {
+		for _, l := range labels {
+			if !l.holds(at) || c.Instance >= 0 && l.instance >= 0 && l.instance != c.Instance {
+				continue
+			}
+			if c.Instance >= 0 && l.instance < 0 {
+				if ev.Time != l.label.Start.UnixMicro() {
+					continue // another instance's label: each begins with a call of its own
+				}
+				l.instance = c.Instance
+			}
+			hostile = true
+			l.calls = append(l.calls, hostileCall{ev.Time, ev.Status >= 200 && ev.Status < 300, len(ev.LoginUser) > 0})
+			for _, b := range r.active.of(ev, r.key) {
+				b.hostile++
+				// A cohort's block stops those who join the cohort later.
+				if b.conditions != nil || !b.since.Before(l.label.Start) {
+					l.block(maxTime(b.since, l.label.Start), b.attack)
+				}
+			}
+			break
+		}
+	}
+	if hostile || c.Cover || c.Instance >= 0 {
+		return
+	}
+	if len(labels) == 0 {
+		k := dayOf(r.key, ev.Tenant, apiOf(ev), ev.Time)
+		d := r.days[k]
+		if d == nil {
+			d = &benignDay{class: c.Class}
+			r.days[k] = d
+		}
+		d.known = d.known || c.Person >= 0
+	}
+	for _, b := range r.active.of(ev, r.key) {
+		b.refuse(c, r.key)
+	}
+}
+
+func apiOf(ev *schemas.Event) []byte {
+	if len(ev.API) == 0 {
+		return ev.Host
+	}
+	return ev.API
+}
+
+func maxTime(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+// dayOf names a client-day as the scorer counts them.
+func dayOf(client, tenant, api []byte, us int64) clientDay {
+	if string(tenant) == schemas.DefaultTenant {
+		tenant = nil
+	}
+	return clientDay{xxhash.Sum64(client)*31 + xxhash.Sum64(api)*7 + xxhash.Sum64(tenant), us / dayUS}
+}
+
+// block notes a label's first block.
+func (l *labelled) block(at time.Time, attack string) {
+	if l.blocked {
+		return
+	}
+	l.blocked, l.at, l.named = true, at, attack == l.label.Attack
 }
 
 // Verdict takes one verdict in. Only blocks count, provisional or not: a
 // provisional block stops calls like any other.
 func (r *Report) Verdict(v *schemas.Verdict) {
+	if v.Withdrawn {
+		r.active.lift(v)
+	}
 	if v.Action != schemas.ActionBlock {
 		return
 	}
-	own := r.labels[v.Entity.String()]
-	instances := own
-	for _, e := range v.Linked {
-		instances = append(slices.Clip(instances), r.labels[e.String()]...)
+	entity := v.Entity.String()
+	if r.allow[entity] {
+		return
 	}
+	own := r.labels[entity]
+	unit := dayOf([]byte(entity), []byte(v.Tenant), []byte(v.API), v.Time.UnixMicro())
+	day := r.days[unit]
+	if day == nil && !r.called && len(own) == 0 {
+		day = new(benignDay)
+		r.days[unit] = day
+	}
+	// The block of somebody who is known to be benign finds no attack, whatever
+	// the attack shares with them.
+	linked := day == nil || !day.known
+	hit := r.found(own, v)
+	for _, e := range v.Linked {
+		if linked && r.found(r.labels[e.String()], v) {
+			hit = true
+		}
+	}
+	r.active.add(v, hit)
+	if len(own) == 0 && !hit && day != nil && !day.blocked {
+		day.blocked = true
+		r.wrong = append(r.wrong, FalseBlock{day.class, v})
+	}
+}
+
+func (r *Report) found(labels []*labelled, v *schemas.Verdict) bool {
 	hit := false
-	for _, in := range instances {
-		if v.Time.Before(in.label.Start) || v.Time.After(in.label.End.Add(grace)) {
+	for _, l := range labels {
+		if v.Time.Before(l.label.Start) || v.Time.After(l.label.End.Add(grace)) {
 			continue
 		}
 		hit = true
-		if in.blocked {
-			continue
-		}
-		in.blocked = true
-		a := in.attack
-		a.Blocked++
-		if v.Attack == a.Name {
-			a.Named++
-		}
-		a.Delays = append(a.Delays, v.Time.Sub(in.label.Start))
-		if a.FirstBlock.IsZero() || v.Time.Before(a.FirstBlock) {
-			a.FirstBlock = v.Time
-		}
+		l.block(v.Time, v.Attack)
 	}
-	// An entity without a label is benign, also where it once shared an address
-	// with an attacker.
-	if len(own) == 0 && !hit {
-		if _, ok := r.benign[v.Entity.String()]; !ok {
-			r.benign[v.Entity.String()] = v
-		}
-	}
+	return hit
 }
 
-// Attacks are the results, by name and start.
-func (r *Report) Attacks() []*Attack { return r.attacks }
-
-// FalseBlocks are the first block of each entity without a label, by entity.
-func (r *Report) FalseBlocks() []*schemas.Verdict {
-	out := make([]*schemas.Verdict, 0, len(r.benign))
-	for _, v := range r.benign {
-		out = append(out, v)
-	}
-	slices.SortFunc(out, func(a, b *schemas.Verdict) int { return cmp.Compare(a.Entity.String(), b.Entity.String()) })
-	return out
-}
+// FalseBlocks are the first block of each benign client-day, in order of their
+// verdicts.
+func (r *Report) FalseBlocks() []FalseBlock { return slices.Clone(r.wrong) }

@@ -1,112 +1,13 @@
 package eval
 
 import (
-	"fmt"
-	"slices"
+	"context"
+	"encoding/json"
+	"errors"
 	"testing"
-	"time"
 
-	"gonum.org/v1/gonum/stat/distuv"
-
-	"github.com/weir-dev/weir/features"
-	"github.com/weir-dev/weir/schemas"
 	"github.com/weir-dev/weir/scoring"
-	"github.com/weir-dev/weir/simulate"
 )
-
-// offline runs events through extraction and scoring with the shipped prior.
-type offline struct {
-	s      *scoring.Scorer
-	report *Report
-	offset int64
-	days   map[string]bool // client-days judged
-}
-
-func (o *offline) Features(f *schemas.ClientFeatures) {
-	if f.Final {
-		o.days[fmt.Sprintf("%s %s %d", f.Client, f.API, f.WindowStart/86_400_000_000)] = true
-	}
-	o.s.Features(f, o.offset, o)
-}
-
-func (o *offline) Aggregate(*schemas.Aggregate)      {}
-func (o *offline) Verdict(v *schemas.Verdict)        { o.report.Verdict(v) }
-func (o *offline) Block(string, *schemas.BlockEntry) {}
-
-func judge(t *testing.T, cfg simulate.Config) (*Report, int) {
-	t.Helper()
-	g, err := simulate.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	model, err := scoring.Prior()
-	if err != nil {
-		t.Fatal(err)
-	}
-	x, err := features.New(features.DefaultConfig())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := scoring.New(scoring.Config{Model: model, Policy: scoring.DefaultPolicy(), Clients: 100_000, Shards: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := &offline{s: s, report: NewReport(g.Labels(), 10*time.Minute), days: map[string]bool{}}
-	ev := schemas.NewEvent()
-	for g.Next(ev) {
-		x.Apply(ev, ev.Time, o.offset, o)
-		o.offset++
-	}
-	x.Flush(o)
-	return o.report, len(o.days)
-}
-
-// unseen are the simulated attacks that the families built so far cannot see:
-// three logins a source, downloads at an ordinary pace, and applications that
-// call fast or regularly among applications that do so every night.
-var unseen = []simulate.AttackSpec{
-	{Name: schemas.AttackCredentialStuffing, Variant: "thin"},
-	{Name: schemas.AttackDataExfiltration},
-	{Name: schemas.AttackExtremeClient, Variant: "consumer"},
-	{Name: schemas.AttackIntervalAbuse, Variant: "consumer"},
-}
-
-// TestPriorFindsAttacks judges days that the prior has never seen, with the
-// attacks of the simulator in them: each is to be found, and of the benign
-// client-days no more blocked than the policy's one in 10,000 allows for.
-func TestPriorFindsAttacks(t *testing.T) {
-	days, falseBlocks := 0, 0
-	for _, seed := range []uint64{77, 78, 79, 80, 81, 82} {
-		cfg := simulate.DefaultConfig()
-		cfg.Seed, cfg.Clients, cfg.Duration = seed, 1000, 24*time.Hour
-		for _, a := range simulate.EveryAttack(8*time.Hour, 20*time.Minute, 1) {
-			if !slices.ContainsFunc(unseen, func(u simulate.AttackSpec) bool {
-				return u.Name == a.Name && (u.Variant == "" || u.Variant == a.Variant)
-			}) {
-				cfg.Attacks = append(cfg.Attacks, a)
-			}
-		}
-		r, n := judge(t, cfg)
-		days += n
-		for _, a := range r.Attacks() {
-			t.Logf("seed %d: %-22s %3d of %3d blocked, %3d named, median after %s", seed, a.Name, a.Blocked, a.Entities, a.Named, a.MedianDelay().Round(time.Second))
-			if !a.Found() {
-				t.Errorf("seed %d: %s was not found", seed, a.Name)
-			}
-		}
-		for _, v := range r.FalseBlocks() {
-			falseBlocks++
-			t.Logf("seed %d: benign client blocked: %s %s", seed, v.Attack, v.Explanation.Text)
-		}
-	}
-	alpha := scoring.DefaultPolicy().AlphaBlock
-	expected := alpha * float64(days)
-	t.Logf("%d of %d benign client-days blocked, %.1f allowed for", falseBlocks, days, expected)
-	// Beyond the 99.9 % quantile of the Poisson law the claim does not hold.
-	if limit := (distuv.Poisson{Lambda: expected}); 1-limit.CDF(float64(falseBlocks-1)) < 0.001 {
-		t.Errorf("%d of %d benign client-days were blocked; a rate of %g allows for %.1f", falseBlocks, days, alpha, expected)
-	}
-}
 
 // TestStuffingIsBlockedWithinFifteenFailures counts failures, not seconds: the
 // pace does not matter.
@@ -115,47 +16,65 @@ func TestStuffingIsBlockedWithinFifteenFailures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, client := range []string{"ip", "device", "session"} {
-		for _, pace := range []time.Duration{200 * time.Millisecond, 5 * time.Second, time.Minute, 30 * time.Minute} {
-			x, err := features.New(features.DefaultConfig())
-			if err != nil {
-				t.Fatal(err)
-			}
-			s, err := scoring.New(scoring.Config{Model: model, Policy: scoring.DefaultPolicy(), Clients: 100, Shards: 1})
-			if err != nil {
-				t.Fatal(err)
-			}
-			b := &blockWatch{s: s}
-			ev := schemas.NewEvent()
-			ev.API, ev.Method, ev.Path, ev.Status = []byte("bank"), []byte("POST"), []byte("/v1/login"), 401
-			ev.ClientIP = []byte("203.0.113.7")
-			switch client {
-			case "device":
-				ev.JA4, ev.UserAgent = []byte("t13d1516h2_000000000000_000000000000"), []byte("curl/8.5")
-			case "session":
-				ev.Session = []byte("5e55")
-			}
-			start := time.Date(2026, 3, 4, 0, 5, 0, 0, time.UTC)
-			failures := 0
-			for !b.blocked && failures < 60 {
-				failures++
-				x.Apply(ev, start.Add(time.Duration(failures)*pace).UnixMicro(), int64(failures), b)
-			}
-			if failures > 15 {
-				t.Errorf("%s, one login every %s: blocked after %d failures, want at most 15", client, pace, failures)
-			}
-		}
+	n, err := stuffingFailures(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n > 15 {
+		t.Errorf("blocked after %d failures, want at most 15", n)
 	}
 }
 
-type blockWatch struct {
-	s       *scoring.Scorer
-	blocked bool
+// TestSuites is the short form of make eval: fixed seeds, small worlds. It asks
+// only that no figure contradicts its target: that the intervals overlap.
+func TestSuites(t *testing.T) {
+	for _, name := range Suites() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, err := RunSuite(context.Background(), name, Options{Quick: true, Workers: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range r.Figures {
+				t.Logf("%-60s %.4g [%.3g, %.3g] n=%d, target %s, met %v %s", f.Name, f.Measured, f.Low, f.High, f.N, f.Target, f.Met, f.Note)
+				if f.Name == "recall of all attacks" && f.High < 0.95 {
+					t.Errorf("found %v of all attacks", f.Measured)
+				}
+			}
+			for _, rates := range r.Rates {
+				for _, row := range rates.Rows {
+					if row.Low > row.StatedHigh || row.High < row.StatedLow {
+						t.Errorf("%s: %v client-days of %d at a nominal %g, stated %v to %v", rates.Name, row.Blocked, row.Days, row.Alpha, row.StatedLow, row.StatedHigh)
+					}
+				}
+			}
+			for _, row := range r.Framings {
+				if row.Victims == 0 || row.Blocked > 0 {
+					t.Errorf("%s: %d of %d victims blocked", row.Framing, row.Blocked, row.Victims)
+				}
+			}
+			for _, row := range r.Starts {
+				t.Logf("after %d windows: recall %.2f, %d of %d client-days blocked", row.Windows, row.Recall, row.Blocked, row.Days)
+			}
+			if _, err := json.Marshal(r); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
 
-func (b *blockWatch) Features(f *schemas.ClientFeatures) { b.s.Features(f, 0, b) }
-func (b *blockWatch) Aggregate(*schemas.Aggregate)       {}
-func (b *blockWatch) Verdict(*schemas.Verdict)           {}
-func (b *blockWatch) Block(_ string, e *schemas.BlockEntry) {
-	b.blocked = b.blocked || e != nil && e.Action == schemas.ActionBlock
+func TestUnknownSuite(t *testing.T) {
+	if _, err := RunSuite(context.Background(), "everything", Options{}); !errors.Is(err, ErrNoSuite) {
+		t.Error(err)
+	}
+}
+
+func TestSuiteEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, name := range Suites() {
+		if _, err := RunSuite(ctx, name, Options{Quick: true}); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }

@@ -29,6 +29,8 @@ type ExtractConfig struct {
 	Features features.Config // of one partition
 	// MaxFuture is how far an event's time may be ahead of the broker's, µs.
 	MaxFuture int64
+	// Models are what model marks refer to; nil passes the marks on and over.
+	Models *ModelStore
 }
 
 // extract is the Processor of one partition of the events topic.
@@ -39,6 +41,7 @@ type extract struct {
 	x          *features.Extractor
 	event      *schemas.Event
 	out        emitter
+	active     activeModel
 }
 
 // NewExtract makes the state of one partition of the events topic.
@@ -49,6 +52,10 @@ func NewExtract(cfg ExtractConfig, partition, partitions int32) (stream.Processo
 		return nil, fmt.Errorf("making the extractor of partition %d: %w", partition, err)
 	}
 	p := &extract{cfg: cfg, partition: partition, partitions: partitions, x: x, event: schemas.NewEvent()}
+	p.active = activeModel{store: cfg.Models, use: func(m *LoadedModel) error {
+		x.SetKnowledge(m.Knowledge)
+		return nil
+	}}
 	p.out = emitter{
 		topics:    cfg.Topics,
 		features:  schemaHeaders(schemas.SchemaFeatures, schemas.ContentTypeProtobuf),
@@ -59,6 +66,13 @@ func NewExtract(cfg ExtractConfig, partition, partitions int32) (stream.Processo
 
 func (p *extract) Process(rec *kgo.Record, out *stream.Output) error {
 	p.out.to = out
+	if err := p.active.begin(rec.Offset); err != nil {
+		return err
+	}
+	if ref, ok := MarkedModel(rec); ok && len(ref) <= maxModelRef {
+		out.EmitTo(p.cfg.Topics.Features, p.partition, nil, nil, rec.Headers...)
+		return p.active.mark(ref)
+	}
 	if t, ok := stream.TickTime(rec); ok {
 		p.x.Advance(t, &p.out)
 		return nil
@@ -143,11 +157,16 @@ func (p *extract) reroute(rec *kgo.Record, e *schemas.Event, out *stream.Output)
 func (p *extract) Shards() int { return p.cfg.Features.Shards }
 
 func (p *extract) Snapshot(shard int, dst []byte, _ map[string]int64) ([]byte, map[string]int64) {
-	return p.x.AppendSnapshot(dst, shard), nil
+	return p.x.AppendSnapshot(p.active.append(dst), shard), nil
 }
 
 func (p *extract) Restore(shard int, data []byte, next map[string]int64) error {
-	return p.x.RestoreSnapshot(shard, data, next[p.cfg.Topics.Events])
+	at := next[p.cfg.Topics.Events]
+	data, err := p.active.restore(data, at)
+	if err != nil {
+		return fmt.Errorf("restoring shard %d: %w", shard, err)
+	}
+	return p.x.RestoreSnapshot(shard, data, at)
 }
 
 // emitter writes an Extractor's records to the stream.
@@ -172,6 +191,10 @@ func (w *emitter) Aggregate(a *schemas.Aggregate) {
 		}
 		return
 	}
-	w.key = append(append(append(w.key[:0], a.EntityType...), ':'), a.Entity...)
+	if schemas.PerAPI(a.EntityType) {
+		w.key = append(append(w.key[:0], schemas.EntityAPI+":"...), a.API...)
+	} else {
+		w.key = append(append(append(w.key[:0], a.EntityType...), ':'), a.Entity...)
+	}
 	w.to.Emit(w.topics.Aggregates, w.key, w.buf, w.aggregate...)
 }

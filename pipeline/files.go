@@ -78,7 +78,10 @@ func DetectFiles(ctx context.Context, files []string, o FileOptions) (*Summary, 
 	}
 	s := &Summary{Refused: map[string]int64{}, Verdicts: map[string]map[string]int{}, Model: model.Name + "@" + model.Version}
 	var failed error
-	x := fileFeatures(model, o.disorder())
+	x, err := fileFeatures(model, o.disorder())
+	if err != nil {
+		return nil, err
+	}
 	d, err := NewDetector(x, scoring.Config{Model: model, Policy: policy, Clients: x.Clients, Shards: 1, Seed: x.Seed}, func(v *schemas.Verdict) {
 		byAttack := s.Verdicts[string(v.Action)]
 		if byAttack == nil {
@@ -131,42 +134,21 @@ func (o *FileOptions) disorder() time.Duration {
 }
 
 // fileFeatures sizes one extractor for a whole log.
-func fileFeatures(model *scoring.Model, disorder time.Duration) features.Config {
+func fileFeatures(model *scoring.Model, disorder time.Duration) (features.Config, error) {
 	x := features.DefaultConfig()
 	x.Lateness, x.FinalOnly = disorder.Microseconds(), true
 	x.Clients, x.Shards = 200_000, 1
-	x.Routes = features.NewRouteTable(model.Routes)
-	return x
+	var err error
+	if x.Knowledge, err = features.NewKnowledge(&model.Learnt, nil); err != nil {
+		return x, fmt.Errorf("reading the model: %w", err)
+	}
+	return x, nil
 }
 
 // TrainFiles learns from log files: their APIs' behaviour on top of the prior.
 func TrainFiles(ctx context.Context, files []string, parse ingest.ParseOptions, disorder time.Duration, prior *scoring.Model) (*scoring.Model, error) {
-	each := func(yield func(*schemas.Event)) error {
-		for _, path := range files {
-			_, err := ingest.ParseFile(ctx, path, parse, func(b *ingest.Batch) error {
-				defer b.Release()
-				for i := range b.Events {
-					yield(&b.Events[i])
-				}
-				return nil
-			})
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	routes := features.NewRouteLearner()
-	if err := each(routes.Observe); err != nil {
-		return nil, fmt.Errorf("learning routes: %w", err)
-	}
-	rules := routes.Rules()
-	x := fileFeatures(&scoring.Model{Routes: rules}, disorder)
-	m, err := training.Train(training.Extract(each, x), training.Options{Name: "trained", Prior: prior, Routes: rules})
-	if err != nil {
-		return nil, fmt.Errorf("training: %w", err)
-	}
-	return m, nil
+	m, _, err := LearnFiles(ctx, files, parse, disorder, training.Options{Name: "trained", Prior: prior})
+	return m, err
 }
 
 // peakRSS is the most memory this process has had resident, bytes.

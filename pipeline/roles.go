@@ -184,6 +184,7 @@ func (s *Service) authConfig(key ingest.Key) gateway.AuthConfig {
 	h := s.cfg.Enforce.Headers
 	c := gateway.AuthConfig{
 		UserHeader: h.User, ConsumerHeader: h.Consumer, SessionHeader: h.Session, JA4Header: h.JA4,
+		ASNHeader: h.ASN, APIHeader: h.API,
 		FailClosed: !s.cfg.Enforce.FailOpen, Logger: s.log, Registerer: s.reg,
 	}
 	c.TrustedPeers, _ = config.ParseNetworks(s.cfg.Enforce.TrustedPeers) // checked when the configuration was loaded

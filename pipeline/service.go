@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,6 +30,10 @@ type Service struct {
 	log   *slog.Logger
 	reg   *prometheus.Registry
 	model *scoring.Model
+	// knowledge is the part of the model that extraction needs.
+	knowledge *features.Knowledge
+	// models are the models of the topic, once Run has reached it.
+	models *ModelStore
 
 	// Brokers are the seed brokers, known once Started is closed.
 	Brokers []string
@@ -45,10 +51,14 @@ func NewService(cfg *config.Config, log *slog.Logger) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	knowledge, err := features.NewKnowledge(&model.Learnt, decoys(cfg.Features.Decoys))
+	if err != nil {
+		return nil, fmt.Errorf("reading the model: %w", err)
+	}
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return &Service{
-		cfg: cfg, log: log, reg: reg, model: model,
+		cfg: cfg, log: log, reg: reg, model: model, knowledge: knowledge,
 		Started: make(chan struct{}), ready: map[string]bool{},
 	}, nil
 }
@@ -75,6 +85,13 @@ func (s *Service) Run(ctx context.Context) error {
 		return err
 	}
 
+	s.models, err = NewModelStore(ModelStoreConfig{
+		Opts: opts, Topic: s.topics().Models, Decoys: decoys(s.cfg.Features.Decoys), Configured: s.model, Logger: s.log, Registerer: s.reg,
+	})
+	if err != nil {
+		return err
+	}
+
 	g, ctx := errgroup.WithContext(ctx)
 	start := func(name string, run func(context.Context) error) {
 		s.setReady(name, false)
@@ -85,7 +102,11 @@ func (s *Service) Run(ctx context.Context) error {
 			return nil
 		})
 	}
-	for _, role := range s.cfg.Roles {
+	roles := s.cfg.Roles
+	if s.cfg.Learns() && !s.cfg.HasRole(config.RoleLearn) {
+		roles = append(slices.Clone(roles), config.RoleLearn)
+	}
+	for _, role := range roles {
 		for _, part := range s.parts(role, opts) {
 			start(part.name, part.run)
 		}
@@ -94,7 +115,7 @@ func (s *Service) Run(ctx context.Context) error {
 		g.Go(func() error { return s.serveAdmin(ctx) })
 	}
 	close(s.Started)
-	s.log.Info("weir is running", "roles", s.cfg.Roles, "brokers", s.Brokers, "model", s.model.Name+"@"+s.model.Version)
+	s.log.Info("weir is running", "roles", roles, "brokers", s.Brokers, "model", s.model.Name+"@"+s.model.Version)
 	err = g.Wait()
 	s.log.Info("weir has stopped")
 	return err
@@ -151,6 +172,8 @@ func (s *Service) parts(role string, opts []kgo.Opt) []part {
 		return s.sinkParts(opts)
 	case config.RoleEnforce:
 		return []part{{role, func(ctx context.Context) error { return s.enforce(ctx, opts) }}}
+	case config.RoleLearn:
+		return []part{{role, func(ctx context.Context) error { return s.learn(ctx, opts) }}}
 	}
 	return nil
 }
@@ -175,26 +198,39 @@ func (s *Service) notReady() (names []string) {
 	return names
 }
 
+// decoys reads "api:/path" and "/path", which is a decoy on every API.
+func decoys(keys []string) []features.Decoy {
+	var out []features.Decoy
+	for _, k := range keys {
+		api, path, _ := strings.Cut(k, "/")
+		if api = strings.TrimSuffix(api, ":"); api == "" {
+			api = "*"
+		}
+		out = append(out, features.Decoy{API: api, Route: "/" + path})
+	}
+	return out
+}
+
 // featureConfig is the extractor of one partition.
 func (s *Service) featureConfig() features.Config {
 	c := features.DefaultConfig()
 	c.Hop, c.Lateness = s.cfg.Features.Hop.Microseconds(), s.cfg.Features.Lateness.Microseconds()
 	c.Clients = max(s.cfg.ClientsPerPartition(), c.Shards)
 	c.Entities = max(c.Clients, c.Shards)
-	c.Routes = features.NewRouteTable(s.model.Routes)
+	c.Knowledge = s.knowledge
 	return c
 }
 
 func (s *Service) extractStream(opts []kgo.Opt) stream.Config {
 	f := s.featureConfig()
-	cfg := ExtractConfig{Topics: s.topics(), Features: f, MaxFuture: s.cfg.Features.MaxFuture.Microseconds()}
+	cfg := ExtractConfig{Topics: s.topics(), Features: f, MaxFuture: s.cfg.Features.MaxFuture.Microseconds(), Models: s.models}
 	return stream.Config{
 		Opts: opts, Group: s.cfg.Kafka.GroupPrefix + config.RoleExtract,
 		Inputs: []string{cfg.Topics.Events}, Outputs: []string{cfg.Topics.Features, cfg.Topics.Aggregates},
 		StateTopic: cfg.Topics.State, DeadLetterTopic: cfg.Topics.DeadLetter,
 		Delivery:       stream.ExactlyOnce,
 		CommitInterval: s.cfg.Extract.CommitInterval, SnapshotInterval: s.cfg.Extract.SnapshotInterval,
-		ConfigHash: fmt.Sprintf("features/1 hop=%d lateness=%d clients=%d shards=%d seed=%x", f.Hop, f.Lateness, f.Clients, f.Shards, f.Seed.K0^f.Seed.K1),
+		ConfigHash: fmt.Sprintf("features/2 hop=%d lateness=%d clients=%d shards=%d seed=%x", f.Hop, f.Lateness, f.Clients, f.Shards, f.Seed.K0^f.Seed.K1),
 		NewProcessor: func(partition, partitions int32) (stream.Processor, error) {
 			return NewExtract(cfg, partition, partitions)
 		},
@@ -203,7 +239,8 @@ func (s *Service) extractStream(opts []kgo.Opt) stream.Config {
 	}
 }
 
-func (s *Service) scoreStream(opts []kgo.Opt) stream.Config {
+// policy is the configured policy of one partition.
+func (s *Service) policy() scoring.Policy {
 	shadow := map[string]bool{}
 	for _, api := range s.cfg.Score.ShadowAPIs {
 		shadow[api] = true
@@ -212,17 +249,29 @@ func (s *Service) scoreStream(opts []kgo.Opt) stream.Config {
 	policy.AlphaBlock, policy.AlphaChallenge, policy.AlphaThrottle = s.cfg.Score.AlphaBlock, s.cfg.Score.AlphaChallenge, s.cfg.Score.AlphaThrottle
 	policy.BlockTTL, policy.MaxBlockTTL = s.cfg.Score.BlockTTL, s.cfg.Score.MaxBlockTTL
 	policy.Shadow, policy.ShadowAPIs = s.cfg.Score.Shadow, shadow
+	policy.FDR, policy.HoldOut, policy.MaxBlockedShare = s.cfg.Score.FDR, s.cfg.Score.HoldOut, s.cfg.Score.MaxBlocked
+	if n := s.cfg.Score.MaxBlocks; n > 0 {
+		policy.MaxBlocksPerMinute = max(1, n/s.cfg.Kafka.Partitions)
+	} else {
+		policy.MaxBlocksPerMinute = 0
+	}
+	return policy
+}
+
+func (s *Service) scoreStream(opts []kgo.Opt) stream.Config {
+	policy := s.policy()
 	f := s.featureConfig()
 	cfg := ScoreConfig{Topics: s.topics(), Scoring: scoring.Config{
 		Model: s.model, Policy: policy, Clients: f.Clients, Shards: f.Shards, Seed: f.Seed,
-	}}
+	}, Models: s.models}
+	cfg.Crowd = CrowdConfig(&cfg.Scoring, f.Hop)
 	return stream.Config{
 		Opts: opts, Group: s.cfg.Kafka.GroupPrefix + config.RoleScore,
-		Inputs: []string{cfg.Topics.Features}, Outputs: []string{cfg.Topics.Verdicts, cfg.Topics.Blocklist},
+		Inputs: []string{cfg.Topics.Features, cfg.Topics.Aggregates}, Outputs: []string{cfg.Topics.Verdicts, cfg.Topics.Blocklist},
 		StateTopic: cfg.Topics.State, DeadLetterTopic: cfg.Topics.DeadLetter,
 		Delivery:       stream.AtLeastOnce,
 		CommitInterval: s.cfg.Extract.CommitInterval, SnapshotInterval: s.cfg.Extract.SnapshotInterval,
-		ConfigHash: fmt.Sprintf("scoring/1 clients=%d shards=%d seed=%x", f.Clients, f.Shards, f.Seed.K0^f.Seed.K1),
+		ConfigHash: fmt.Sprintf("scoring/3 hop=%d clients=%d shards=%d seed=%x", f.Hop, f.Clients, f.Shards, f.Seed.K0^f.Seed.K1),
 		NewProcessor: func(partition, partitions int32) (stream.Processor, error) {
 			return NewScore(cfg, partition, partitions)
 		},

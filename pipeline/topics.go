@@ -11,7 +11,7 @@ import (
 
 // Topics are the full names of the topics of one deployment.
 type Topics struct {
-	Events, Features, Aggregates, Verdicts, Blocklist, State, DeadLetter string
+	Events, Features, Aggregates, Verdicts, Blocklist, Models, State, DeadLetter string
 }
 
 // TopicsUnder are the topics under a prefix.
@@ -19,7 +19,7 @@ func TopicsUnder(prefix string) Topics {
 	return Topics{
 		Events: prefix + schemas.TopicEvents, Features: prefix + schemas.TopicFeatures,
 		Aggregates: prefix + schemas.TopicAggregates, Verdicts: prefix + schemas.TopicVerdicts,
-		Blocklist: prefix + schemas.TopicBlocklist, State: prefix + schemas.TopicState,
+		Blocklist: prefix + schemas.TopicBlocklist, Models: prefix + schemas.TopicModels, State: prefix + schemas.TopicState,
 		DeadLetter: prefix + schemas.TopicDeadLetter,
 	}
 }

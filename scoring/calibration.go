@@ -6,7 +6,7 @@ import (
 	"slices"
 	"sort"
 
-	"gonum.org/v1/gonum/mathext"
+	"github.com/weir-dev/weir/scoring/guarantee"
 )
 
 func cmpFloat(a, b float64) int { return cmp.Compare(a, b) }
@@ -21,19 +21,29 @@ type Calibration struct {
 	// evidence, highest first.
 	N   int       `json:"n"`
 	Top []float64 `json:"top"`
+	// Tail is the generalised Pareto tail of the combined evidence, nil where it
+	// could not be fitted. What rests on it is extrapolated.
+	Tail *guarantee.GPD `json:"tail,omitempty"`
+	// Demoted takes the stratum out of action: it is drifting away from what it
+	// was calibrated on, and only observed until it is calibrated anew.
+	Demoted bool `json:"demoted,omitempty"`
 }
 
 // Tail is a survival curve: evidence X[i] or more was reached with probability
 // exp(-Y[i]) by benign client-days. Between knots it is linear in (x, -ln p).
 //
-// Beyond the last knot it is a Pareto tail with the index of the last knots, and
-// never lighter than e^-x. An e-process is nowhere believed beyond e^-x, which is
-// what Ville's inequality promises of it: benign clients of an API that nobody
-// has seen yet may be refused more often than those that made the curve.
+// Beyond the last knot it is a generalised Pareto tail with the given scale and
+// shape, and never lighter than e^-x. An e-process is nowhere believed beyond
+// e^-x, which is what Ville's inequality promises of it: benign clients of an API
+// that nobody has seen yet may be refused more often than those that made the
+// curve.
 type Tail struct {
 	X []float64 `json:"x"`
 	Y []float64 `json:"y"`
-	// Ville marks the tail of an e-process.
+	// Scale and Shape are of the excess over the last knot.
+	Scale float64 `json:"scale"`
+	Shape float64 `json:"shape"`
+	// Ville marks the tail of an e-process that the client-days bear out.
 	Ville bool `json:"ville,omitempty"`
 }
 
@@ -43,7 +53,9 @@ var tailProbabilities = []float64{
 }
 
 // eProcesses are the channels whose statistic is the log of an e-process.
-var eProcesses = [NumChannels]bool{ChannelOutcome: true, ChannelSequence: true, ChannelObjectDenied: true}
+var eProcesses = [NumChannels]bool{
+	ChannelExcess: true, ChannelOutcome: true, ChannelWalk: true, ChannelObjectDenied: true, ChannelSkipped: true, ChannelStructure: true,
+}
 
 // NewCalibration makes the layer from client-days of benign traffic, each the
 // maxima of its channels. The tails are fitted to fitting, the conformal layer
@@ -55,12 +67,14 @@ func NewCalibration(fitting, held []Scores) *Calibration {
 		for i := range fitting {
 			maxima[i] = fitting[i][k]
 		}
-		c.Tails[k] = newTail(maxima)
-		c.Tails[k].Ville = eProcesses[k]
+		c.Tails[k] = newTail(maxima, eProcesses[k])
 	}
 	var parts Scores
 	for i := range held {
 		c.Top = append(c.Top, c.combine(&held[i], &parts))
+	}
+	if tail, err := guarantee.FitGPD(c.Top, guarantee.DefaultTail); err == nil {
+		c.Tail = &tail
 	}
 	slices.SortFunc(c.Top, func(a, b float64) int { return -cmpFloat(a, b) })
 	c.Top = c.Top[:min(len(c.Top), max(maxTop, len(c.Top)/20))]
@@ -72,8 +86,8 @@ func NewCalibration(fitting, held []Scores) *Calibration {
 const maxTop = 500
 
 // newTail fits a curve to daily maxima, in any order.
-func newTail(maxima []float64) Tail {
-	var t Tail
+func newTail(maxima []float64, eProcess bool) Tail {
+	t := Tail{Ville: eProcess, Scale: 1}
 	n := len(maxima)
 	if n == 0 {
 		return t
@@ -92,7 +106,56 @@ func newTail(maxima []float64) Tail {
 		}
 		t.X, t.Y = append(t.X, x), append(t.Y, y)
 	}
+	t.extend(m)
 	return t
+}
+
+const (
+	// tailValues is how many of the highest values the tail is fitted to at least.
+	tailValues = 50
+	// mostExcess is how far beyond the tenth the highest value of an e-process may
+	// lie: excesses would be exponential with mean 1, so that ten of them reach it
+	// with probability 10 e^-12.
+	mostExcess = 12
+)
+
+// extend fits the tail beyond the last knot to the highest of sorted maxima, and
+// takes an e-process that benign clients climb further than chance allows for
+// what it is: a statistic without a promise.
+func (t *Tail) extend(m []float64) {
+	n := len(m)
+	if n == 0 || len(t.X) == 0 {
+		return
+	}
+	if m[0]-m[min(9, n-1)] > mostExcess {
+		t.Ville = false
+	}
+	last := max(t.X[len(t.X)-1], 0)
+	k := min(max(tailValues, n/500), n-1)
+	threshold := max(m[k], 0)
+	var excesses []float64
+	for _, x := range m[:k] {
+		if x > threshold {
+			excesses = append(excesses, x-threshold)
+		}
+	}
+	if len(excesses) < 10 {
+		// Hardly any client-day shows anything: what is usual is not known better
+		// than to a few nats.
+		sum := 3.0 * 10
+		for _, x := range excesses {
+			sum += x
+		}
+		t.Scale, t.Shape = sum/float64(10+len(excesses)), 0.1
+		return
+	}
+	g, err := guarantee.FitGPDMoments(excesses, 1)
+	if err != nil {
+		return
+	}
+	t.Shape = min(max(g.Shape, 0), 0.5)
+	// A Pareto tail seen from further out is one of a larger scale.
+	t.Scale = max(g.Scale+t.Shape*(last-threshold), 0.1)
 }
 
 // rises tells whether the tail is a curve: as many Y as X, X rising, Y not falling.
@@ -102,11 +165,11 @@ func (t *Tail) rises() bool {
 			return false
 		}
 	}
-	return len(t.Y) == len(t.X)
+	return len(t.Y) == len(t.X) && t.Scale > 0 && t.Shape >= 0
 }
 
-// evidence is -ln of the probability that a benign client-day reaches x.
-func (t *Tail) evidence(x float64) float64 {
+// Evidence is -ln of the probability that a benign client-day reaches x.
+func (t *Tail) Evidence(x float64) float64 {
 	if t.Ville && len(t.X) == 0 {
 		return max(x, 0)
 	}
@@ -130,19 +193,19 @@ func (t *Tail) curve(x float64) float64 {
 	if i := sort.SearchFloat64s(t.X, x); i < n {
 		return t.Y[i-1] + (t.Y[i]-t.Y[i-1])*(x-t.X[i-1])/(t.X[i]-t.X[i-1])
 	}
-	last, beyond := t.X[n-1], x-t.X[n-1]
+	beyond := x - t.X[n-1]
 	if t.Ville {
 		return t.Y[n-1] + beyond
 	}
-	j := max(0, n-4)
-	for j < n-1 && t.X[j] <= 0 {
-		j++
+	return t.Y[n-1] + min(beyond, paretoEvidence(beyond, t.Scale, t.Shape))
+}
+
+// paretoEvidence is -ln P(X > x) of a generalised Pareto excess.
+func paretoEvidence(x, scale, shape float64) float64 {
+	if shape < 1e-6 {
+		return x / scale
 	}
-	if j == n-1 {
-		return t.Y[n-1] + math.Log1p(beyond)
-	}
-	index := (t.Y[n-1] - t.Y[j]) / math.Log(last/t.X[j])
-	return t.Y[n-1] + min(beyond, index*math.Log(x/last))
+	return math.Log1p(shape*x/scale) / shape
 }
 
 // pValue is the split-conformal p-value of combined evidence: (1 + the number
@@ -161,34 +224,50 @@ func (c *Calibration) pValue(evidence float64) float64 {
 // a threshold's true false-block rate exceeds its alpha.
 const calibrationDelta = 0.05
 
+// Kinds of calibration, as verdicts state them.
+const (
+	Conformal    = "conformal"
+	Extrapolated = "extrapolated"
+)
+
 // Threshold is the evidence above which a benign client-day is found with
 // probability at most alpha: the j-th highest of n, for the largest j with
 // P(Beta(j, n+1-j) > alpha) <= 0.05, the law of the realised rate given the
-// calibration (Vovk 2012). ok is false where n is too small for any j: the
-// action may then not be taken under that claim.
-func (c *Calibration) Threshold(alpha float64) (threshold float64, ok bool) {
-	j := conformalRank(c.N, alpha)
-	if j == 0 {
-		return math.Inf(1), false
+// calibration (Vovk 2012). Where n is too small for any j, it is the quantile of
+// the generalised Pareto tail, and not below the highest of the n; that is what
+// the kind says. Without a tail it is +Inf: the action is not taken.
+func (c *Calibration) Threshold(alpha float64) (threshold float64, kind string) {
+	if j := conformalRank(c.N, alpha); j > 0 {
+		return c.Top[min(j, len(c.Top))-1], Conformal
 	}
-	return c.Top[min(j, len(c.Top))-1], true
+	if c.Tail == nil {
+		return math.Inf(1), Extrapolated
+	}
+	return max(c.Top[0], c.Tail.Quantile(alpha)), Extrapolated
 }
 
-// conformalRank is the j of Threshold; 0 where there is none.
-func conformalRank(n int, alpha float64) int {
-	// P(Beta(j, n+1-j) > alpha) rises with j.
-	return sort.Search(n, func(i int) bool {
-		j := float64(i + 1)
-		return 1-mathext.RegIncBeta(j, float64(n)+1-j, alpha) > calibrationDelta
-	})
+// conformalRank is the j of Threshold; 0 where the threshold is extrapolated.
+func conformalRank(n int, alpha float64) int { return guarantee.Rank(n, alpha, calibrationDelta) }
+
+// PValue is the p-value of combined evidence, and what kind of one: conformal
+// down to 1/(n+1), beyond it that of the generalised Pareto tail.
+func (c *Calibration) PValue(evidence float64) (p float64, kind string) {
+	p = c.pValue(evidence)
+	if c.Tail == nil || evidence <= c.Top[0] {
+		return p, Conformal
+	}
+	return min(p, math.Exp(c.Tail.LogTail(evidence))), Extrapolated
 }
 
 // channelWeights sum to 1. Refused calls weigh most: they are the clearest sign of
 // the most common attacks, and each nat costs an attacker another try.
-var channelWeights = [NumChannels]float64{
-	ChannelBurst: 0.1, ChannelSustained: 0.1, ChannelVolume: 0.1, ChannelOutcome: 0.3,
-	ChannelObjects: 0.1, ChannelSequence: 0.1, ChannelObjectDenied: 0.1, ChannelTiming: 0.1,
-}
+var channelWeights = func() (w Scores) {
+	for i := range w {
+		w[i] = 0.75 / (NumChannels - 1)
+	}
+	w[ChannelOutcome] = 0.25
+	return w
+}()
 
 var logWeights = func() (w Scores) {
 	for i, x := range channelWeights {
@@ -202,7 +281,7 @@ var logWeights = func() (w Scores) {
 func (c *Calibration) combine(peaks *Scores, out *Scores) float64 {
 	best := 0.0
 	for i := range peaks {
-		out[i] = c.Tails[i].evidence(peaks[i])
+		out[i] = c.Tails[i].Evidence(peaks[i])
 		best = max(best, out[i]+logWeights[i])
 	}
 	return best

@@ -102,9 +102,9 @@ func TestThresholdRealisesItsBetaLaw(t *testing.T) {
 		for i := range e {
 			e[i] = rng.Float64()
 		}
-		at, ok := layer(e).Threshold(alpha)
-		if !ok {
-			t.Fatal("no threshold")
+		at, kind := layer(e).Threshold(alpha)
+		if kind != Conformal {
+			t.Fatalf("a threshold of kind %q", kind)
 		}
 		realised := 1 - at // of uniform evidence
 		if realised > alpha {
@@ -125,39 +125,39 @@ func TestThresholdRealisesItsBetaLaw(t *testing.T) {
 
 func TestThresholdWithoutEnoughClientDays(t *testing.T) {
 	c := layer(make([]float64, 20))
-	if at, ok := c.Threshold(1e-3); ok || !math.IsInf(at, 1) {
+	if at, kind := c.Threshold(1e-3); kind != Extrapolated || !math.IsInf(at, 1) {
 		t.Errorf("20 client-days allow a claim of 1e-3 at %v", at)
 	}
 	// Of ranks beyond what is kept the last kept one is the stricter.
 	c = layer(make([]float64, 100_000))
 	c.Top[len(c.Top)-1] = -1
-	if at, ok := c.Threshold(0.2); !ok || at != -1 {
-		t.Errorf("threshold %v %v", at, ok)
+	if at, kind := c.Threshold(0.2); kind != Conformal || at != -1 {
+		t.Errorf("threshold %v %v", at, kind)
 	}
 }
 
 // tailOf fits a tail to n daily maxima.
-func tailOf(n int, seed uint64, draw func(*rand.Rand) float64) Tail {
+func tailOf(n int, seed uint64, eProcess bool, draw func(*rand.Rand) float64) Tail {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	m := make([]float64, n)
 	for i := range m {
 		m[i] = draw(rng)
 	}
-	return newTail(m)
+	return newTail(m, eProcess)
 }
 
 func tails() map[string]Tail {
 	out := map[string]Tail{
-		"exponential": tailOf(50_000, 21, func(r *rand.Rand) float64 { return r.ExpFloat64() }),
-		"heavy":       tailOf(50_000, 22, func(r *rand.Rand) float64 { return math.Pow(1-r.Float64(), -0.8) }),
-		"light":       tailOf(50_000, 23, func(r *rand.Rand) float64 { return math.Sqrt(r.ExpFloat64()) }),
-		"half zero":   tailOf(20_000, 24, func(r *rand.Rand) float64 { return max(0, r.NormFloat64()) }),
-		"nearly zero": tailOf(20_000, 25, func(r *rand.Rand) float64 { return max(0, r.ExpFloat64()-6) }),
-		"atoms":       tailOf(20_000, 26, func(r *rand.Rand) float64 { return math.Floor(4 * r.ExpFloat64()) }),
-		"few":         tailOf(30, 27, func(r *rand.Rand) float64 { return r.ExpFloat64() }),
-		"too few":     tailOf(9, 28, func(r *rand.Rand) float64 { return r.ExpFloat64() }),
-		"all zero":    tailOf(1000, 29, func(*rand.Rand) float64 { return 0 }),
-		"none":        newTail(nil),
+		"exponential": tailOf(50_000, 21, false, func(r *rand.Rand) float64 { return r.ExpFloat64() }),
+		"heavy":       tailOf(50_000, 22, false, func(r *rand.Rand) float64 { return math.Pow(1-r.Float64(), -0.4) }),
+		"light":       tailOf(50_000, 23, false, func(r *rand.Rand) float64 { return math.Sqrt(r.ExpFloat64()) }),
+		"half zero":   tailOf(20_000, 24, false, func(r *rand.Rand) float64 { return max(0, r.NormFloat64()) }),
+		"nearly zero": tailOf(20_000, 25, false, func(r *rand.Rand) float64 { return max(0, r.ExpFloat64()-6) }),
+		"atoms":       tailOf(20_000, 26, false, func(r *rand.Rand) float64 { return math.Floor(4 * r.ExpFloat64()) }),
+		"few":         tailOf(30, 27, false, func(r *rand.Rand) float64 { return r.ExpFloat64() }),
+		"too few":     tailOf(9, 28, false, func(r *rand.Rand) float64 { return r.ExpFloat64() }),
+		"all zero":    tailOf(1000, 29, false, func(*rand.Rand) float64 { return 0 }),
+		"none":        newTail(nil, false),
 	}
 	for _, name := range []string{"exponential", "heavy", "light", "half zero", "too few"} {
 		v := out[name]
@@ -173,27 +173,27 @@ func TestTailRisesWithoutJumps(t *testing.T) {
 			if !tail.rises() {
 				t.Fatalf("knots %v, %v", tail.X, tail.Y)
 			}
-			if tail.evidence(0) != 0 || tail.evidence(-3) != 0 {
+			if tail.Evidence(0) != 0 || tail.Evidence(-3) != 0 {
 				t.Error("no statistic is some evidence")
 			}
 			for _, x := range tail.X {
 				if x <= 0 {
 					continue // the share of client-days without any is one step
 				}
-				at := tail.evidence(x)
-				if below, above := tail.evidence(x*(1-1e-12)), tail.evidence(x*(1+1e-12)); math.Abs(at-below) > 1e-6 || math.Abs(above-at) > 1e-6 {
+				at := tail.Evidence(x)
+				if below, above := tail.Evidence(x*(1-1e-12)), tail.Evidence(x*(1+1e-12)); math.Abs(at-below) > 1e-6 || math.Abs(above-at) > 1e-6 {
 					t.Errorf("jumps at the knot %g: %g, %g, %g", x, below, at, above)
 				}
 			}
 			last, top, before := 0.0, 0.0, 0.0
 			if n := len(tail.X); n > 0 {
-				last, top = tail.X[n-1], tail.evidence(tail.X[n-1])
+				last, top = tail.X[n-1], tail.Evidence(tail.X[n-1])
 				if last == 0 {
 					top = tail.Y[n-1]
 				}
 			}
 			for x := 0.01; x < 10*(last+10); x *= 1.03 {
-				e := tail.evidence(x)
+				e := tail.Evidence(x)
 				if e < before || math.IsNaN(e) || math.IsInf(e, 0) {
 					t.Fatalf("evidence of %g is %g, after %g", x, e, before)
 				}
@@ -221,11 +221,11 @@ func TestTailIsTheSurvivalCurve(t *testing.T) {
 	if len(tail.X) < 11 {
 		t.Errorf("only %d knots of 50,000 client-days", len(tail.X))
 	}
-	// Beyond the curve a heavy tail keeps its index: P(X > x) = x^-1.25.
+	// Beyond the curve a heavy tail keeps its index: P(X > x) = x^-2.5.
 	heavy := tails()["heavy"]
 	last := heavy.X[len(heavy.X)-1]
-	got := heavy.evidence(100*last) - heavy.evidence(last)
-	if want := 1.25 * math.Log(100); math.Abs(got/want-1) > 0.35 {
+	got := heavy.Evidence(100*last) - heavy.Evidence(last)
+	if want := 2.5 * math.Log(100); math.Abs(got/want-1) > 0.35 {
 		t.Errorf("a hundred times beyond the curve adds %.2f nats, the law %.2f", got, want)
 	}
 }
@@ -250,7 +250,7 @@ func TestCombineIsTheWeightedMinimum(t *testing.T) {
 		t.Errorf("nothing combines to %v %v", got, parts)
 	}
 	peaks[ChannelOutcome], peaks[ChannelTiming] = 12, 2
-	if got, want := c.combine(&peaks, &parts), 12+math.Log(0.3); math.Abs(got-want) > 1e-12 || parts[ChannelTiming] != 2 {
+	if got, want := c.combine(&peaks, &parts), 12+math.Log(0.25); math.Abs(got-want) > 1e-12 || parts[ChannelTiming] != 2 {
 		t.Errorf("combined %v of %v, want %v", got, parts, want)
 	}
 	peaks[ChannelOutcome] = 0.5
@@ -267,7 +267,10 @@ func TestCombinedEvidenceKeepsItsLevel(t *testing.T) {
 		out := make([]Scores, n)
 		for i := range out {
 			for k := range out[i] {
-				out[i][k] = rng.ExpFloat64() * float64(k+1)
+				out[i][k] = rng.ExpFloat64()
+				if !eProcesses[k] {
+					out[i][k] *= float64(k + 1) // of no promise
+				}
 			}
 		}
 		return out
@@ -279,14 +282,14 @@ func TestCombinedEvidenceKeepsItsLevel(t *testing.T) {
 	var parts Scores
 	fresh := days(20_000)
 	for _, alpha := range []float64{1e-2, 1e-3} {
-		at, ok := c.Threshold(alpha)
+		at, kind := c.Threshold(alpha)
 		hits := 0
 		for i := range fresh {
 			if c.combine(&fresh[i], &parts) > at {
 				hits++
 			}
 		}
-		if rate := float64(hits) / float64(len(fresh)); !ok || rate > alpha+3*math.Sqrt(alpha/float64(len(fresh))) || rate < alpha/4 {
+		if rate := float64(hits) / float64(len(fresh)); kind != Conformal || rate > alpha+3*math.Sqrt(alpha/float64(len(fresh))) || rate < alpha/4 {
 			t.Errorf("alpha %g: %.5f of fresh client-days lie above %.2f", alpha, rate, at)
 		}
 	}

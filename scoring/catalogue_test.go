@@ -1,78 +1,100 @@
 package scoring
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/weir-dev/weir/schemas"
 )
 
 func TestAttackIsNamedByWhatLedAndWhatFired(t *testing.T) {
-	failures := func(kind int, n float64) Evidence {
+	share := func(kind int, n float64) Evidence {
 		var ev Evidence
-		ev.Trials[kind], ev.Failures[kind] = n, n
+		ev.Trials[kind], ev.Taken[kind] = n, n
+		return ev
+	}
+	shares := func(a int, n float64, b int, m float64) Evidence {
+		ev := share(a, n)
+		ev.Trials[b], ev.Taken[b] = m, m
+		return ev
+	}
+	code := func(ev Evidence, hits float64) Evidence {
+		ev.Runs[runPayload].Observed = hits
 		return ev
 	}
 	hours := func(f *schemas.ClientFeatures) {
 		f.LastEvent = baseUS + 10*3600*1_000_000
 		f.WindowStart = f.LastEvent / hopUS * hopUS
 	}
+	heavy := func(f *schemas.ClientFeatures) { f.Decayed15m, f.Bytes15m = 10, 10*downloadBytes+1 }
+	fired := func(channels ...int) (s Scores) {
+		for _, c := range channels {
+			s[c] = corroborates + 1
+		}
+		return s
+	}
 	for _, tc := range []struct {
 		name   string
 		leader int
+		also   Scores
 		ev     Evidence
 		change func(*schemas.ClientFeatures)
 		want   string
 	}{
-		{"logins within seconds", ChannelOutcome, failures(outcomeLogin, 20), logins(20), schemas.AttackCredentialStuffing},
-		{"logins over hours", ChannelOutcome, failures(outcomeLogin, 20), func(f *schemas.ClientFeatures) { logins(20)(f); hours(f) }, schemas.AttackSlowLogin},
-		{"logins by the hour, a night's failures kept", ChannelOutcome, failures(outcomeLogin, 40), func(f *schemas.ClientFeatures) {
+		{"logins within seconds", ChannelOutcome, Scores{}, share(ShareLogin, 20), logins(20), schemas.AttackCredentialStuffing},
+		{"logins over hours", ChannelOutcome, Scores{}, share(ShareLogin, 20), func(f *schemas.ClientFeatures) { logins(20)(f); hours(f) }, schemas.AttackSlowLogin},
+		{"logins by the hour, a night's failures kept", ChannelOutcome, Scores{}, share(ShareLogin, 40), func(f *schemas.ClientFeatures) {
 			logins(1)(f)
 			f.DayLoginFailures, f.LastEvent = 2, baseUS+1800*1_000_000
 			f.FirstSeen = baseUS - dayUS
 		}, schemas.AttackSlowLogin},
-		{"denied on many routes", ChannelOutcome, failures(outcomeDenied, 20), func(f *schemas.ClientFeatures) { f.Forbidden, f.WindowRoutes = 20, 9 }, schemas.AttackFunctionProbing},
-		{"denied on one route, another id each time", ChannelOutcome, failures(outcomeDenied, 20), func(f *schemas.ClientFeatures) {
-			f.Forbidden, f.ObjectDenied, f.WindowRoutes = 20, 20, 1
-		}, schemas.AttackObjectEnumeration},
-		{"denied ids on many routes", ChannelOutcome, failures(outcomeDenied, 20), func(f *schemas.ClientFeatures) {
-			f.Forbidden, f.ObjectDenied, f.WindowRoutes = 20, 20, 8
-		}, schemas.AttackFunctionProbing},
-		{"missing within seconds", ChannelOutcome, failures(outcomeMissing, 20), func(f *schemas.ClientFeatures) { f.NotFound = 20 }, schemas.AttackProbing},
-		{"missing over hours", ChannelOutcome, failures(outcomeMissing, 20), func(f *schemas.ClientFeatures) { f.NotFound = 1; hours(f) }, schemas.AttackSlowProbing},
-		{"ids in sequence", ChannelSequence, Evidence{}, nil, schemas.AttackObjectEnumeration},
-		{"objects denied", ChannelObjectDenied, Evidence{}, nil, schemas.AttackObjectEnumeration},
-		{"many objects", ChannelObjects, Evidence{ObjectTrials: 100, ObjectDenied: 2}, nil, schemas.AttackScraping},
-		{"many objects, some denied", ChannelObjects, Evidence{ObjectTrials: 100, ObjectDenied: 10}, nil, schemas.AttackObjectEnumeration},
-		{"regular intervals", ChannelTiming, Evidence{}, nil, schemas.AttackIntervalAbuse},
-		{"many calls", ChannelBurst, Evidence{}, func(f *schemas.ClientFeatures) { f.Requests, f.Mutations = 500, 500 }, schemas.AttackExtremeClient},
-		{"many calls for a while", ChannelSustained, Evidence{}, func(f *schemas.ClientFeatures) { f.Requests, f.Mutations = 30, 1 }, schemas.AttackExtremeClient},
-		{"many reads of objects", ChannelBurst, Evidence{}, func(f *schemas.ClientFeatures) { f.Requests, f.WindowObjects = 200, 190 }, schemas.AttackScraping},
-		{"much data", ChannelVolume, Evidence{}, func(f *schemas.ClientFeatures) { f.Bytes15m = 1e12 }, schemas.AttackDataExfiltration},
-		{"nothing in particular", ChannelOutcome, Evidence{}, nil, schemas.AttackProbing},
+		{"guesses of one name", ChannelGuesses, Scores{}, share(ShareLogin, 30), logins(30), schemas.AttackCredentialStuffing},
+		{"guesses of one name over hours", ChannelGuesses, Scores{}, share(ShareLogin, 30), func(f *schemas.ClientFeatures) { logins(30)(f); hours(f) }, schemas.AttackSlowLogin},
+		{"denied on many routes", ChannelOutcome, Scores{}, share(ShareDenied, 20), func(f *schemas.ClientFeatures) { f.Forbidden, f.WindowRoutes = 20, 9 }, schemas.AttackFunctionProbing},
+		{"denied, another id each time", ChannelOutcome, Scores{}, shares(ShareDenied, 20, ShareObjectDenied, 19), nil, schemas.AttackObjectEnumeration},
+		{"the same with writes", ChannelOutcome, fired(ChannelWrites), shares(ShareDenied, 20, ShareObjectDenied, 19), nil, schemas.AttackDataDestruction},
+		{"denied with some ids", ChannelOutcome, Scores{}, shares(ShareDenied, 20, ShareObjectDenied, 9), nil, schemas.AttackFunctionProbing},
+		{"missing within seconds", ChannelOutcome, Scores{}, share(ShareMissing, 20), func(f *schemas.ClientFeatures) { f.NotFound = 20 }, schemas.AttackProbing},
+		{"missing over hours", ChannelOutcome, Scores{}, share(ShareMissing, 20), func(f *schemas.ClientFeatures) { f.NotFound = 1; hours(f) }, schemas.AttackSlowProbing},
+		{"bad requests of another structure", ChannelOutcome, fired(ChannelStructure), share(ShareMissing, 20), func(f *schemas.ClientFeatures) { f.NotFound = 20 }, schemas.AttackRequestManipulation},
+		{"bad requests with code in them", ChannelOutcome, fired(ChannelStructure, ChannelPayload), code(share(ShareMissing, 20), 9), nil, schemas.AttackCodeInjection},
+		{"bad requests, few with code in them", ChannelOutcome, fired(ChannelPayload), code(share(ShareMissing, 20), 3), nil, schemas.AttackProbing},
+		{"ids in sequence, all its own", ChannelWalk, Scores{}, share(ShareWalk, 20), nil, schemas.AttackScraping},
+		{"ids in sequence, some denied", ChannelWalk, Scores{}, shares(ShareWalk, 20, ShareObjectDenied, 3), nil, schemas.AttackObjectEnumeration},
+		{"objects denied", ChannelObjectDenied, Scores{}, share(ShareObjectDenied, 9), nil, schemas.AttackObjectEnumeration},
+		{"objects in sequence that are changed", ChannelWalk, fired(ChannelWrites), Evidence{}, nil, schemas.AttackDataDestruction},
+		{"many objects", ChannelObjects, Scores{}, Evidence{Trials: Shares{ShareObjectDenied: 100}, Taken: Shares{ShareObjectDenied: 2}}, nil, schemas.AttackScraping},
+		{"many objects, some denied", ChannelObjects, Scores{}, Evidence{Trials: Shares{ShareObjectDenied: 100}, Taken: Shares{ShareObjectDenied: 10}}, nil, schemas.AttackObjectEnumeration},
+		{"many documents", ChannelObjects, Scores{}, Evidence{}, heavy, schemas.AttackDataExfiltration},
+		{"writes", ChannelWrites, Scores{}, Evidence{}, nil, schemas.AttackDataDestruction},
+		{"regular intervals", ChannelTiming, Scores{}, Evidence{}, nil, schemas.AttackIntervalAbuse},
+		{"more every hour", ChannelDrift, Scores{}, Evidence{}, nil, schemas.AttackSlowExfiltration},
+		{"an odd way", ChannelSteps, Scores{}, Evidence{}, nil, schemas.AttackSequenceAbuse},
+		{"steps left out", ChannelSkipped, Scores{}, Evidence{}, nil, schemas.AttackSequenceAbuse},
+		{"a stranger", ChannelIdentity, Scores{}, Evidence{}, nil, schemas.AttackAccountTakeover},
+		{"code", ChannelPayload, Scores{}, Evidence{}, nil, schemas.AttackCodeInjection},
+		{"broken parameters", ChannelStructure, Scores{}, Evidence{}, nil, schemas.AttackRequestManipulation},
+		{"broken parameters with code", ChannelStructure, fired(ChannelPayload), Evidence{}, nil, schemas.AttackCodeInjection},
+		{"slow calls", ChannelExcess, Scores{}, share(ShareSlow, 20), nil, schemas.AttackExpensiveCalls},
+		{"large bodies", ChannelExcess, Scores{}, share(ShareLargeRequest, 20), nil, schemas.AttackDataInjection},
+		{"large responses", ChannelExcess, Scores{}, share(ShareLargeResponse, 20), nil, schemas.AttackExcessiveExposure},
+		{"much time", ChannelLoad, Scores{}, Evidence{}, func(f *schemas.ClientFeatures) { f.Duration15m = 5000 }, schemas.AttackExpensiveCalls},
+		{"many uploads", ChannelLoad, Scores{}, Evidence{}, func(f *schemas.ClientFeatures) { f.ReqBytes15m = 1e12 }, schemas.AttackDataInjection},
+		{"many calls", ChannelBurst, Scores{}, Evidence{}, func(f *schemas.ClientFeatures) { f.Requests, f.Mutations = 500, 500 }, schemas.AttackExtremeClient},
+		{"many calls for a while", ChannelSustained, Scores{}, Evidence{}, func(f *schemas.ClientFeatures) { f.Requests, f.Mutations = 30, 1 }, schemas.AttackExtremeClient},
+		{"many calls that change objects", ChannelBurst, fired(ChannelWrites), Evidence{}, nil, schemas.AttackDataDestruction},
+		{"many calls that create", ChannelSustained, fired(ChannelLoad), Evidence{}, func(f *schemas.ClientFeatures) { f.Requests, f.Mutations = 30, 30 }, schemas.AttackDataInjection},
+		{"many reads of objects", ChannelBurst, Scores{}, Evidence{}, func(f *schemas.ClientFeatures) { f.Requests, f.WindowObjects = 200, 190 }, schemas.AttackScraping},
+		{"much data", ChannelVolume, Scores{}, Evidence{}, heavy, schemas.AttackDataExfiltration},
+		{"nothing in particular", ChannelOutcome, Scores{}, Evidence{}, nil, schemas.AttackCredentialStuffing},
 	} {
 		f := record(1, true, tc.change)
-		if got := nameAttack(tc.leader, f, &Context{Behaviour: testBehaviour()}, &tc.ev); got != tc.want {
+		if got := nameAttack(tc.leader, &tc.also, f, &Context{Behaviour: testBehaviour()}, &tc.ev); got != tc.want {
 			t.Errorf("%s: %s, want %s", tc.name, got, tc.want)
-		}
-	}
-}
-
-func TestRefusedLoginsCountAsThatAlone(t *testing.T) {
-	for _, tc := range []struct {
-		name             string
-		f                schemas.ClientFeatures
-		trials, failures [NumOutcomes]float64
-	}{
-		{"nothing", schemas.ClientFeatures{}, [3]float64{}, [3]float64{}},
-		{"refused with 401", schemas.ClientFeatures{Requests: 6, LoginAttempts: 4, LoginFailures: 3, Unauthorized: 3, Status4xx: 3}, [3]float64{4, 2, 2}, [3]float64{3, 0, 0}},
-		{"refused with 404", schemas.ClientFeatures{Requests: 4, LoginAttempts: 4, LoginFailures: 3, NotFound: 3, Status4xx: 3}, [3]float64{4, 0, 0}, [3]float64{3, 0, 0}},
-		{"and denied elsewhere", schemas.ClientFeatures{Requests: 9, LoginAttempts: 4, LoginFailures: 3, Unauthorized: 3, Forbidden: 2, Status4xx: 6}, [3]float64{4, 5, 5}, [3]float64{3, 2, 1}},
-		{"more logins than calls", schemas.ClientFeatures{Requests: 1, LoginAttempts: 4}, [3]float64{4, 0, 0}, [3]float64{}},
-		{"bad requests", schemas.ClientFeatures{Requests: 9, Status4xx: 5, NotFound: 2, Forbidden: 1}, [3]float64{0, 9, 9}, [3]float64{0, 1, 4}},
-	} {
-		trials, failures := OutcomeCounts(&tc.f)
-		if trials != tc.trials || failures != tc.failures {
-			t.Errorf("%s: %v of %v, want %v of %v", tc.name, failures, trials, tc.failures, tc.trials)
 		}
 	}
 }
@@ -90,9 +112,90 @@ func TestFamiliesOwnEveryChannelOnce(t *testing.T) {
 				t.Errorf("channel %d belongs to %q and %q", c, owner[c], f.Name())
 			}
 			owner[c] = f.Name()
+			if familyOf(c).Name() != f.Name() {
+				t.Errorf("channel %d is said to be of %q", c, familyOf(c).Name())
+			}
 		}
 	}
 	if len(owner) != NumChannels {
 		t.Errorf("%d of %d channels have a family", len(owner), NumChannels)
+	}
+}
+
+// attackNames are the values of the Attack constants of package schemas.
+func attackNames(t *testing.T) map[string]bool {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "../schemas/verdict.go", nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		v, ok := n.(*ast.ValueSpec)
+		if !ok || !strings.HasPrefix(v.Names[0].Name, "Attack") {
+			return true
+		}
+		s, err := strconv.Unquote(v.Values[0].(*ast.BasicLit).Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names[s] = true
+		return true
+	})
+	if len(names) < 20 {
+		t.Fatalf("found only %d attacks in package schemas", len(names))
+	}
+	return names
+}
+
+func TestCatalogueHoldsEveryAttackOnce(t *testing.T) {
+	names := attackNames(t)
+	seen, titles := map[string]bool{}, map[string]bool{}
+	for _, a := range Catalogue() {
+		if seen[a.Name] || titles[a.Title] {
+			t.Errorf("%s (%s) is there twice", a.Name, a.Title)
+		}
+		seen[a.Name], titles[a.Title] = true, true
+		if !names[a.Name] {
+			t.Errorf("%s is no attack of package schemas", a.Name)
+		}
+		if a.Title == "" || a.Seen == "" || a.Evidence == "" || !strings.HasSuffix(a.Remedy, ".") || !strings.HasSuffix(a.Seen, ".") {
+			t.Errorf("%s is not described: %+v", a.Name, a)
+		}
+		if len(a.OWASP) == 0 || len(a.MITRE) == 0 || len(a.PingIntelligence) == 0 && a.Name != schemas.AttackMisconfiguration {
+			t.Errorf("%s has no ids: %+v", a.Name, a)
+		}
+		checkIDs(t, &a)
+	}
+	for name := range names {
+		if !seen[name] {
+			t.Errorf("the catalogue misses %s", name)
+		}
+	}
+}
+
+// checkIDs checks the form of the ids of other catalogues.
+func checkIDs(t *testing.T, a *Attack) {
+	t.Helper()
+	digits := func(s string, from, to int) bool {
+		n, err := strconv.Atoi(s)
+		return err == nil && from <= n && n <= to
+	}
+	for _, id := range a.OWASP {
+		n, ok := strings.CutSuffix(strings.TrimPrefix(id, "API"), ":2023")
+		if !ok || !digits(n, 1, 10) {
+			t.Errorf("%s: OWASP id %q", a.Name, id)
+		}
+	}
+	for _, id := range a.MITRE {
+		technique, sub, hasSub := strings.Cut(strings.TrimPrefix(id, "T"), ".")
+		if len(technique) != 4 || !digits(technique, 1001, 1999) || hasSub && (len(sub) != 3 || !digits(sub, 1, 20)) {
+			t.Errorf("%s: MITRE id %q", a.Name, id)
+		}
+	}
+	for _, id := range a.PingIntelligence {
+		if !digits(id, 1, 101) {
+			t.Errorf("%s: PingIntelligence id %q", a.Name, id)
+		}
 	}
 }

@@ -6,7 +6,9 @@ import (
 	"encoding/hex"
 	"time"
 
+	"github.com/weir-dev/weir/features"
 	"github.com/weir-dev/weir/schemas"
+	"github.com/weir-dev/weir/scoring/guarantee"
 )
 
 // verdictID names the verdict of an entity's window under a model.
@@ -30,39 +32,49 @@ func (s *Scorer) enforced(f *schemas.ClientFeatures) bool {
 // the window, whose baselines are what was expected; after is with it.
 func (s *Scorer) decide(j *judgement, before, after *Evidence, provisional bool, out Emitter) {
 	f := j.f
-	leader := 0
-	for i := range j.evidence {
-		if j.evidence[i]+logWeights[i] > j.evidence[leader]+logWeights[leader] {
-			leader = i
-		}
-	}
+	leader := j.leader()
 	// Expectations are those from before the window; totals include it.
 	view := *after
-	view.Requests, view.Objects, view.Volume, view.Bytes = before.Requests, before.Objects, before.Volume, before.Bytes
+	view.Own, view.Regular, view.Known = before.Own, before.Regular, before.Known
 
 	ttl := s.ttl(before.Repeats)
 	action := rankActions[j.rank]
 	v := &schemas.Verdict{
 		ID: s.verdictID(f, f.WindowStart), Time: utc(f.LastEvent),
-		Tenant: string(f.Tenant), Entity: schemas.SplitEntity(string(f.Client)), API: string(f.API),
-		Attack: nameAttack(leader, f, &j.context, &view), Action: action,
-		Enforced: s.enforced(f), Provisional: provisional,
-		PValue: j.ladder.calibration.pValue(j.combined),
-		Calibration: schemas.Calibration{
-			Kind: "conformal", N: j.ladder.calibration.N, Stratum: j.ladder.stratum, Alpha: j.ladder.alpha[j.rank],
-		},
+		Tenant: string(f.Tenant), Entity: s.target(j), API: string(f.API),
+		Action: action, Enforced: s.enforced(f), Provisional: provisional,
 		Model:       s.cfg.Model.Name + "@" + s.cfg.Model.Version,
 		WindowStart: utc(f.WindowStart), WindowEnd: utc(f.WindowEnd), ExpiresAt: utc(f.LastEvent).Add(ttl),
 	}
+	var kind string
+	v.PValue, kind = j.ladder.calibration.PValue(j.combined)
+	if j.ladder.kind[j.rank] == Extrapolated {
+		kind = Extrapolated
+	}
+	v.Calibration = schemas.Calibration{
+		Kind: kind, N: j.ladder.calibration.N, Stratum: j.ladder.stratum, Alpha: j.ladder.alpha[j.rank],
+	}
 	v.Confidence = 1 - v.PValue
+	if j.decoy {
+		v.Attack = schemas.AttackDecoyHit
+		v.Confidence, v.Calibration.Kind = decoyConfidence, Rule
+		v.Explanation = explainDecoy(j)
+	} else {
+		v.Attack = nameAttack(leader, &j.evidence, f, &j.context, &view)
+		v.Explanation = explain(j, leader, &view)
+	}
+	if client := schemas.SplitEntity(string(f.Client)); v.Entity != client {
+		v.Linked = append(v.Linked, client)
+	}
 	if v.Entity.Type != "ip" && len(f.ClientIP) > 0 {
 		v.Linked = append(v.Linked, schemas.Entity{Type: "ip", Value: string(f.ClientIP)})
 	}
 	for _, id := range f.EventIDs {
 		v.EventIDs = append(v.EventIDs, string(id))
 	}
-	v.Explanation.Features = explain(j, leader, &view)
 	v.Explanation.Text = sentence(v, j, ttl)
+	s.hold(v, j)
+	action = v.Action
 	out.Verdict(v)
 	if v.Enforced {
 		out.Block(schemas.BlockKey(v.Tenant, v.Entity.Type, v.Entity.Value), &schemas.BlockEntry{
@@ -72,54 +84,41 @@ func (s *Scorer) decide(j *judgement, before, after *Evidence, provisional bool,
 	}
 }
 
-// explain lists the numbers behind a verdict, those of the leading channel's
-// family first. A family's share of the evidence is that of its strongest
-// channel, split over the features it names by the nats behind each.
-func explain(j *judgement, leader int, view *Evidence) []schemas.FeatureExplanation {
-	type share struct {
-		family   Family
-		evidence float64
+// hold keeps a decision from being enforced where policy or the guard say so.
+func (s *Scorer) hold(v *schemas.Verdict, j *judgement) {
+	switch {
+	case !v.Enforced:
+		v.Held = HeldShadow
+		return
+	case v.Action != schemas.ActionBlock:
+		return
+	case guarantee.HeldOut([2]uint64{s.cfg.Seed.K0, s.cfg.Seed.K1}, []byte(v.ID), s.cfg.Policy.HoldOut):
+		v.Enforced, v.Held = false, HeldOut
+		return
 	}
-	var shares []share
-	total := 0.0
-	for _, family := range families {
-		s := share{family: family}
-		leads := false
-		for _, c := range family.Channels() {
-			s.evidence = max(s.evidence, j.evidence[c])
-			leads = leads || c == leader
-		}
-		if !leads && !counts(s.evidence, j.evidence[leader]) {
-			continue
-		}
-		total += s.evidence
-		if leads {
-			shares = append([]share{s}, shares...)
-		} else {
-			shares = append(shares, s)
-		}
+	switch v.Held = s.guard.hold(j.f, v.PValue); v.Held {
+	case HeldBrake:
+		v.Enforced = false
+	case HeldFDR:
+		v.Action = schemas.ActionChallenge
 	}
-	var out []schemas.FeatureExplanation
-	for _, s := range shares {
-		features := s.family.Explain(j.f, &j.context, view, nil)
-		nats := 0.0
-		for _, e := range features {
-			nats += e.Contribution
-		}
-		for k := range features {
-			share := 1 / float64(len(features))
-			if nats > 0 {
-				share = features[k].Contribution / nats
-			}
-			features[k].Contribution = s.evidence / total * share
-		}
-		out = append(out, features...)
-	}
-	return out
 }
 
-// counts tells whether a family's evidence is worth naming beside the leader's.
-func counts(evidence, leader float64) bool { return evidence > 3 && evidence > leader/4 }
+// Rule is the kind of calibration of a verdict that a rule gave, not evidence.
+const Rule = "rule"
+
+// decoyConfidence is that a caller of a decoy looks for what it was not given; a
+// link that somebody else laid out is the rest.
+const decoyConfidence = 0.99
+
+// target is who a decision is about: the client, or the credential that somebody
+// else uses in its name.
+func (s *Scorer) target(j *judgement) schemas.Entity {
+	if j.takeover() && tokenOf(j.f) != 0 {
+		return schemas.Entity{Type: features.ClientCredential, Value: string(j.f.Credential)}
+	}
+	return schemas.SplitEntity(string(j.f.Client))
+}
 
 // withdraw takes back what was said of a window before it closed: the calls
 // that arrived later, or in another order, did not bear it out.

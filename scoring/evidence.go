@@ -13,23 +13,52 @@ const (
 	ChannelBurst        = iota // rate: -ln p of a window's calls
 	ChannelSustained           // rate: CUSUM over windows
 	ChannelVolume              // rate: -ln p of calls and bytes of a quarter of an hour
+	ChannelLoad                // load: -ln p of response time and uploads of a quarter of an hour
+	ChannelExcess              // load: e-process of calls far beyond their route's norms
 	ChannelOutcome             // outcome: e-process of refused calls
+	ChannelGuesses             // outcome: failed logins with a name tried before
 	ChannelObjects             // object: CUSUM of distinct objects
-	ChannelSequence            // object: e-process of ids in sequence
+	ChannelWalk                // object: e-process of ids in sequence
 	ChannelObjectDenied        // object: e-process of refused objects
+	ChannelWrites              // writes: CUSUM of state-changing calls on objects
 	ChannelTiming              // timing: nats saved on intervals
+	ChannelDrift               // drift: CUSUM of bytes against the client's own habit
+	ChannelJoint               // joint: CUSUM of unusual mixes of features
+	ChannelSteps               // order: CUSUM of steps between routes
+	ChannelSkipped             // order: e-process of skipped steps
+	ChannelIdentity            // identity: -ln p of who calls
+	ChannelPayload             // payload: CUSUM of values that look like attacks
+	ChannelStructure           // payload: e-process of broken parameters
 	NumChannels
 )
 
 // Scores are the statistics of one window, by channel, in nats.
 type Scores [NumChannels]float64
 
-// Kinds of outcomes that the outcome family counts apart; NumOutcomes is how many.
+// Runs kept of a client.
 const (
-	outcomeLogin = iota
-	outcomeDenied
-	outcomeMissing
-	NumOutcomes
+	runRequests = iota
+	runObjects
+	runWrites
+	runSteps
+	runPayload
+	runMix
+	numRuns
+)
+
+// Baselines kept of a client.
+const (
+	baseRequests = iota
+	baseObjects
+	baseVolume
+	baseBytes
+	baseLoad
+	baseUploads
+	baseWrites
+	baseTaken // ln(1 + response bytes) of an active minute, on the days before today
+	baseSteps // nats a step
+	baseMix   // -ln p of the mix of features
+	numBaselines
 )
 
 // Evidence is what is remembered of one client on one API: fixed size, no
@@ -37,22 +66,35 @@ const (
 type Evidence struct {
 	Day int64 // days since 1970 of the newest window
 
-	// Trials and failures per outcome; halved at midnight, so that an attack of
-	// a few attempts a day still adds up.
-	Trials, Failures [NumOutcomes]float64
-	// Object accesses in sequence and those of all, likewise.
-	Steps, Sequential float64
-	ObjectTrials      float64
-	ObjectDenied      float64
-	CUSUM             [2]float64 // rate, object
+	// Chances of each kind and how many were taken; halved at midnight, so that an
+	// attack of a few attempts a day still adds up.
+	Trials, Taken Shares
+	// Habits are shares of earlier days, Guesses failed logins of a name tried
+	// before, halved at midnight too.
+	Habits  Shares
+	Guesses float64
+	Runs    [numRuns]Run
 
 	// The client's own baselines, over at most selfMemory windows.
-	Requests, Objects, Volume, Bytes Baseline
+	Own [numBaselines]Baseline
+	// Regular is the most regularity of an earlier day, nats: what a client has
+	// always done by the clock is no attack. RegularToday becomes it.
+	Regular, RegularToday float64
+	// Today is what Own[baseTaken] is compared with and joins at midnight; Drifts is
+	// how far the two were apart.
+	Today       Baseline
+	Drifts      float64
+	Minute      int64 // since 1970, of MinuteBytes
+	MinuteBytes float64
+	Known       Acquaintance
+	// Surprise is -ln p of the mix of the window at hand, between Fold and Learn.
+	Surprise float64
 
 	// Decisions taken.
 	BlockedUntil int64 // event time, µs
 	Blocked      Rank  // action in force until then
 	BlockWindow  int64 // window of the verdict behind it, µs
+	BlockedToken uint64
 	Repeats      uint8 // blocks so far
 
 	// Provisional verdicts of windows that have not closed yet: at most two hops
@@ -88,6 +130,22 @@ func (b *Baseline) add(x, w float64) {
 	b.M2 += w * d * (x - b.Mean)
 }
 
+// merge folds another baseline's values in (Chan, Golub and LeVeque 1979).
+func (b *Baseline) merge(o *Baseline) {
+	if o.N == 0 {
+		return
+	}
+	if keep := selfMemory - min(o.N, selfMemory/2); b.N > keep {
+		b.M2 *= keep / b.N
+		b.N = keep
+	}
+	n := b.N + o.N
+	d := o.Mean - b.Mean
+	b.M2 += o.M2 + d*d*b.N*o.N/n
+	b.Mean += d * o.N / n
+	b.N = n
+}
+
 // variance is the mean squared deviation; 0 without two values.
 func (b *Baseline) variance() float64 {
 	if b.N <= 1 {
@@ -96,18 +154,27 @@ func (b *Baseline) variance() float64 {
 	return b.M2 / b.N
 }
 
-// newDay starts a client's day.
+// newDay starts a client's day. What is halved is halved for every midnight
+// since the client was last seen.
 func (ev *Evidence) newDay(day int64) {
 	if ev.Day != 0 {
-		for i := range ev.Trials {
-			ev.Trials[i] /= 2
-			ev.Failures[i] /= 2
+		ev.endDay()
+		if ev.Blocked < RankChallenge {
+			ev.habituate()
 		}
-		ev.Steps, ev.Sequential = ev.Steps/2, ev.Sequential/2
-		ev.ObjectTrials, ev.ObjectDenied = ev.ObjectTrials/2, ev.ObjectDenied/2
+		f := math.Exp2(-float64(min(max(day-ev.Day, 0), 60)))
+		for i := range ev.Trials {
+			ev.Trials[i] *= f
+			ev.Taken[i] *= f
+		}
+		ev.Guesses *= f
+		// A habit fades with a month's absence of it.
+		ev.Regular = max(ev.Regular*0.95, ev.RegularToday)
+		ev.Known.newDay(day)
 	}
 	ev.Day = day
-	ev.CUSUM = [2]float64{}
+	ev.RegularToday = 0
+	ev.Runs = [numRuns]Run{}
 }
 
 // Rank is an action's severity: 0 observe, 1 throttle, 2 challenge, 3 block.
@@ -121,34 +188,52 @@ func (ev *Evidence) append(b []byte) []byte {
 	for _, f := range ev.floats() {
 		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(*f))
 	}
+	b = ev.Known.append(b)
 	b = binary.LittleEndian.AppendUint64(b, uint64(ev.BlockedUntil))
 	b = binary.LittleEndian.AppendUint64(b, uint64(ev.BlockWindow))
+	b = binary.LittleEndian.AppendUint64(b, ev.BlockedToken)
+	b = binary.LittleEndian.AppendUint64(b, uint64(ev.Minute))
 	for _, p := range ev.Pending {
 		b = append(binary.LittleEndian.AppendUint64(b, uint64(p.Window)), byte(p.Rank))
 	}
 	return append(b, byte(ev.Blocked), ev.Repeats)
 }
 
-const numEvidenceFloats = 2*NumOutcomes + 4 + 2 + 4*3
+const numEvidenceFloats = 3*NumShares + 4*numRuns + 5 + 3*(numBaselines+1)
 
 // evidenceBytes is the length of an encoded Evidence.
-const evidenceBytes = 8*(5+numEvidenceFloats) + 4
+const evidenceBytes = 8*(7+numEvidenceFloats) + acquaintanceBytes + 4
 
+// floats lists every float of the evidence, counts before baselines.
 func (ev *Evidence) floats() (f [numEvidenceFloats]*float64) {
 	i := 0
 	put := func(p *float64) { f[i] = p; i++ }
 	for k := range ev.Trials {
 		put(&ev.Trials[k])
-		put(&ev.Failures[k])
+		put(&ev.Taken[k])
+		put(&ev.Habits[k])
 	}
-	for _, p := range []*float64{&ev.Steps, &ev.Sequential, &ev.ObjectTrials, &ev.ObjectDenied, &ev.CUSUM[0], &ev.CUSUM[1]} {
-		put(p)
+	put(&ev.Regular)
+	put(&ev.RegularToday)
+	put(&ev.Drifts)
+	put(&ev.Guesses)
+	put(&ev.MinuteBytes)
+	for k := range ev.Runs {
+		r := &ev.Runs[k]
+		put(&r.S)
+		put(&r.Windows)
+		put(&r.Observed)
+		put(&r.Expected)
 	}
-	for _, b := range []*Baseline{&ev.Requests, &ev.Objects, &ev.Volume, &ev.Bytes} {
+	for k := range ev.Own {
+		b := &ev.Own[k]
 		put(&b.N)
 		put(&b.Mean)
 		put(&b.M2)
 	}
+	put(&ev.Today.N)
+	put(&ev.Today.Mean)
+	put(&ev.Today.M2)
 	return f
 }
 
@@ -165,12 +250,16 @@ func (ev *Evidence) decode(b []byte) ([]byte, error) {
 	ev.Day = int64(next())
 	for i, f := range ev.floats() {
 		*f = math.Float64frombits(next())
-		// Counts come before baselines, whose M2 may round to less than nothing.
-		if math.IsNaN(*f) || math.IsInf(*f, 0) || *f < 0 && i < numEvidenceFloats-4*3 {
+		// Baselines may hold logarithms, and an M2 that rounds to less than nothing.
+		if math.IsNaN(*f) || math.IsInf(*f, 0) || *f < 0 && i < 3*NumShares+5 {
 			return nil, fmt.Errorf("%w: a sum of %v", errEvidence, *f)
 		}
 	}
-	ev.BlockedUntil, ev.BlockWindow = int64(next()), int64(next())
+	var err error
+	if b, err = ev.Known.decode(b); err != nil {
+		return nil, err
+	}
+	ev.BlockedUntil, ev.BlockWindow, ev.BlockedToken, ev.Minute = int64(next()), int64(next()), next(), int64(next())
 	for i := range ev.Pending {
 		ev.Pending[i].Window = int64(next())
 		ev.Pending[i].Rank = Rank(b[0])

@@ -19,6 +19,8 @@ func fillEvidence(v reflect.Value, next *int) {
 		for i := range v.Len() {
 			fillEvidence(v.Index(i), next)
 		}
+	case reflect.Bool:
+		v.SetBool(true)
 	default:
 		*next++
 		n := reflect.ValueOf(*next)
@@ -34,6 +36,7 @@ func TestEveryFieldOfEvidenceIsEncoded(t *testing.T) {
 	var want, got Evidence
 	n := 0
 	fillEvidence(reflect.ValueOf(&want).Elem(), &n)
+	want.Surprise = 0 // never outlives its window
 	data := want.append([]byte("x"))[1:]
 	if len(data) != evidenceBytes {
 		t.Errorf("%d bytes, want %d", len(data), evidenceBytes)
@@ -58,11 +61,13 @@ func TestEveryFieldOfEvidenceIsEncoded(t *testing.T) {
 
 func TestEvidenceThatMakesNoSenseIsRefused(t *testing.T) {
 	for name, change := range map[string]func(*Evidence){
-		"not a number":      func(ev *Evidence) { ev.Requests.Mean = math.NaN() },
-		"endless":           func(ev *Evidence) { ev.CUSUM[1] = math.Inf(1) },
-		"less than nothing": func(ev *Evidence) { ev.Trials[2] = -1 },
-		"an unknown action": func(ev *Evidence) { ev.Blocked = RankBlock + 1 },
-		"an unknown rank":   func(ev *Evidence) { ev.Pending[1].Rank = 200 },
+		"not a number":       func(ev *Evidence) { ev.Own[baseRequests].Mean = math.NaN() },
+		"endless":            func(ev *Evidence) { ev.Runs[runObjects].S = math.Inf(1) },
+		"less than nothing":  func(ev *Evidence) { ev.Trials[2] = -1 },
+		"no day of the past": func(ev *Evidence) { ev.Known.Days = -1 },
+		"hours of nobody":    func(ev *Evidence) { ev.Known.Hours[3] = float32(math.NaN()) },
+		"an unknown action":  func(ev *Evidence) { ev.Blocked = RankBlock + 1 },
+		"an unknown rank":    func(ev *Evidence) { ev.Pending[1].Rank = 200 },
 	} {
 		var ev, got Evidence
 		change(&ev)
@@ -75,7 +80,7 @@ func TestEvidenceThatMakesNoSenseIsRefused(t *testing.T) {
 		t.Errorf("torn: error %v", err)
 	}
 	// A sum of squares may round below zero; that is no reason to lose a shard.
-	ev.Bytes.M2 = -1e-17
+	ev.Own[baseBytes].M2 = -1e-17
 	if _, err := new(Evidence).decode(ev.append(nil)); err != nil {
 		t.Errorf("rounding: error %v", err)
 	}
@@ -134,18 +139,19 @@ func TestMidnightHalvesCountsAndClearsSums(t *testing.T) {
 	before, ev := full(), full()
 	ev.newDay(before.Day + 1)
 	for i := range ev.Trials {
-		if ev.Trials[i] != before.Trials[i]/2 || ev.Failures[i] != before.Failures[i]/2 {
-			t.Errorf("kind %d: %v of %v", i, ev.Failures[i], ev.Trials[i])
+		if ev.Trials[i] != before.Trials[i]/2 || ev.Taken[i] != before.Taken[i]/2 {
+			t.Errorf("kind %d: %v of %v", i, ev.Taken[i], ev.Trials[i])
 		}
 	}
-	if ev.Steps != before.Steps/2 || ev.Sequential != before.Sequential/2 || ev.ObjectTrials != before.ObjectTrials/2 || ev.ObjectDenied != before.ObjectDenied/2 {
-		t.Errorf("objects %+v", ev)
+	if ev.Guesses != before.Guesses/2 {
+		t.Errorf("guesses %v of %v", ev.Guesses, before.Guesses)
 	}
-	if ev.CUSUM != [2]float64{} || ev.Day != before.Day+1 || ev.Requests != before.Requests || ev.Blocked != before.Blocked || ev.Pending != before.Pending {
+	if ev.Runs != [numRuns]Run{} || ev.Day != before.Day+1 || ev.Own[baseRequests] != before.Own[baseRequests] || ev.Blocked != before.Blocked || ev.Pending != before.Pending ||
+		ev.Today != (Baseline{}) || ev.Drifts != 0 || ev.RegularToday != 0 {
 		t.Errorf("after midnight %+v", ev)
 	}
 	// The first day of all has nothing before it.
-	fresh := Evidence{Trials: [NumOutcomes]float64{4, 4, 4}}
+	fresh := Evidence{Trials: Shares{4, 4, 4}}
 	if fresh.newDay(7); fresh.Trials[0] != 4 {
 		t.Errorf("first day %+v", fresh)
 	}

@@ -1,13 +1,200 @@
 package scoring
 
 import (
+	"cmp"
 	"fmt"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/weir-dev/weir/schemas"
 )
+
+// explain lists the numbers behind a verdict: one for each channel that counts,
+// the leader's first. A channel's share is that of its evidence.
+func explain(j *judgement, leader int, view *Evidence) schemas.Explanation {
+	var x schemas.Explanation
+	total := 0.0
+	for i, e := range j.evidence {
+		if i == leader || counts(e, j.evidence[leader]) {
+			total += e
+		}
+	}
+	add := func(channel int) {
+		r := familyOf(channel).Explain(channel, j.f, &j.context, view)
+		share := 1.0
+		if total > 0 {
+			share = j.evidence[channel] / total
+		}
+		rest := share
+		for _, p := range r.Parts {
+			plain(&p)
+			p.Contribution *= share
+			rest -= p.Contribution
+			x.Features = append(x.Features, p)
+		}
+		r.Feature.Contribution = max(rest, 0)
+		x.Features = append(x.Features, r.Feature)
+		if channel == leader {
+			x.Counterfactual = j.counterfactual(channel, &r)
+		}
+	}
+	add(leader)
+	for i, e := range j.evidence {
+		if i != leader && counts(e, j.evidence[leader]) {
+			add(i)
+		}
+	}
+	lead := x.Features[:max(1, len(x.Features))]
+	slices.SortStableFunc(lead[1:], func(a, b schemas.FeatureExplanation) int { return cmp.Compare(b.Contribution, a.Contribution) })
+	f := j.f
+	if len(f.RareStep) > 0 && (leader == ChannelSteps || j.evidence[ChannelSteps] > corroborates) {
+		x.Sequence = fmt.Sprintf("%s, a step with a probability of %.2g", f.RareStep, f.RareStepP)
+	}
+	if len(f.SkippedStep) > 0 && (leader == ChannelSkipped || j.evidence[ChannelSkipped] > corroborates) {
+		x.Sequence = fmt.Sprintf("%s, which %.1f %% of sessions do not leave out", f.SkippedStep, 100*f.SkippedStepP)
+	}
+	switch {
+	case len(f.PayloadSpan) > 0 && f.PayloadHits > 0:
+		x.Payload = fmt.Sprintf("%s: %q in %s, %.0f %% sure", f.PayloadClass, f.PayloadSpan, f.PayloadWhere, 100*f.PayloadConfidence)
+	case len(f.ViolationWhere) > 0 && f.Violations > 0:
+		x.Payload = fmt.Sprintf("%s: %s, p = %.2g", f.ViolationWhere, f.ViolationKind, math.Exp(f.ViolationLogP))
+	}
+	return x
+}
+
+// counts tells whether a channel's evidence is worth naming beside the leader's.
+func counts(evidence, leader float64) bool { return evidence > 3 && evidence > leader/4 }
+
+func explainDecoy(j *judgement) schemas.Explanation {
+	return schemas.Explanation{
+		Features: []schemas.FeatureExplanation{{
+			Name: "decoy_calls", Observed: float64(j.f.DayDecoyHits), Contribution: 1, Baseline: "api",
+		}},
+		Sequence:       string(j.f.Decoy),
+		Counterfactual: "Without a call of a decoy it would not have been acted on.",
+	}
+}
+
+// bearable tells whether a channel's feature could have been x without the
+// action; alone, if every other channel had shown nothing.
+func (j *judgement) bearable(channel int, r *Reason, x float64, alone bool) bool {
+	s := j.scores
+	if alone {
+		s = Scores{}
+	}
+	s[channel] = r.At(x)
+	var parts Scores
+	return j.ladder.calibration.combine(&s, &parts) <= j.ladder.at[j.rank]
+}
+
+// limit is how far the feature behind the leading channel could have gone without
+// the action: towards the observed from the expected. Where other channels would
+// have led to it as well, alone says that they must be as usual.
+func (j *judgement) limit(channel int, r *Reason) (x float64, alone, ok bool) {
+	lo, hi := r.Feature.Expected, r.Feature.Observed
+	if alone = !j.bearable(channel, r, lo, false); alone && !j.bearable(channel, r, lo, true) {
+		return 0, alone, false
+	}
+	bearable := func(x float64) bool { return j.bearable(channel, r, x, alone) }
+	for range 60 {
+		mid := (lo + hi) / 2
+		if bearable(mid) {
+			lo = mid
+		} else {
+			hi = mid
+		}
+	}
+	return lo, alone, true
+}
+
+// counterfactual says in words how far the leading feature could have gone.
+func (j *judgement) counterfactual(channel int, r *Reason) string {
+	lo, alone, ok := j.limit(channel, r)
+	if !ok {
+		return ""
+	}
+	e := &r.Feature
+	done := map[Rank]string{RankThrottle: "throttled", RankChallenge: "challenged", RankBlock: "blocked"}[j.rank]
+	name := strings.ReplaceAll(e.Name, "_", " ")
+	if said, ok := quantities[e.Name]; ok {
+		name = said
+	}
+	besides := ""
+	if alone {
+		besides = ", and the rest as usual,"
+	}
+	// Rounded to the safe side: what is said must bear the rung.
+	switch {
+	case r.Of > 0:
+		return fmt.Sprintf("With at most %.0f %s of %.0f%s it would not have been %s.", math.Floor(lo+1e-9), name, r.Of, besides, done)
+	case e.Observed < e.Expected:
+		return fmt.Sprintf("With %s or more %s%s it would not have been %s.", short(twoDigits(lo, math.Ceil)), name, besides, done)
+	case strings.Contains(e.Name, "_bytes_"):
+		return fmt.Sprintf("With at most %s %s%s it would not have been %s.", sizeBelow(lo), name, besides, done)
+	case !continuous[e.Name]:
+		return fmt.Sprintf("With at most %.0f %s%s it would not have been %s.", math.Floor(lo+1e-9), name, besides, done)
+	}
+	return fmt.Sprintf("With at most %s %s%s it would not have been %s.", short(twoDigits(lo, math.Floor)), name, besides, done)
+}
+
+// continuous are the features that are no counts.
+var continuous = map[string]bool{
+	"response_seconds_15m": true, "interval_entropy": true, "step_surprise": true, "identity_surprise": true, "unusual_mix": true,
+}
+
+// quantities are what a number of a feature counts, where its name does not say.
+var quantities = map[string]string{
+	"requests":                "calls in the window",
+	"requests_run":            "calls over the same windows",
+	"requests_15m":            "calls in a quarter of an hour",
+	"response_bytes_15m":      "of responses in a quarter of an hour",
+	"response_bytes_today":    "of responses over the same windows",
+	"request_bytes_15m":       "of request bodies in a quarter of an hour",
+	"response_seconds_15m":    "seconds of response time in a quarter of an hour",
+	"distinct_objects":        "objects over the same windows",
+	"object_writes":           "changes of objects over the same windows",
+	"interval_entropy":        "bits an interval",
+	"repeated_login_failures": "failures with user names that it had tried before",
+	"step_surprise":           "nats of surprise a step",
+	"identity_surprise":       "nats of strangeness of device and place",
+	"attack_values":           "calls with such values",
+	"unusual_mix":             "nats of unusualness over the same windows",
+}
+
+// twoDigits rounds x to two digits, or to whole numbers above 100, by Floor or
+// Ceil.
+func twoDigits(x float64, round func(float64) float64) float64 {
+	if x <= 0 {
+		return 0
+	}
+	unit := math.Pow(10, math.Floor(math.Log10(x))-1)
+	if unit > 1 {
+		unit = 1
+	}
+	// What lies on a step stays there whatever the search for it left over.
+	if n := math.Round(x / unit); math.Abs(x/unit-n) < 1e-9 {
+		return n * unit
+	}
+	return round(x/unit) * unit
+}
+
+// plain undoes the logarithms of a mix's features: what is read is a number of
+// calls and not its logarithm.
+func plain(e *schemas.FeatureExplanation) {
+	undo := math.Expm1
+	switch e.Name {
+	case "burst_ratio", "duration_ratio":
+		undo = math.Exp
+	case "requests", "requests_1m", "requests_15m", "requests_6h", "objects", "response_bytes", "response_bytes_per_call",
+		"request_bytes_per_call", "routes_today", "objects_today":
+	default:
+		return
+	}
+	e.Observed, e.Expected, e.Low, e.High = undo(e.Observed), undo(e.Expected), undo(e.Low), undo(e.High)
+}
 
 // sentence says a verdict in words: who did what, what would have been usual,
 // what follows, and how often a benign client looks like this.
@@ -18,8 +205,8 @@ func sentence(v *schemas.Verdict, j *judgement, ttl time.Duration) string {
 	if api == "" {
 		api = "the API"
 	}
-	if len(v.Explanation.Features) == 0 {
-		fmt.Fprintf(&b, "behaves unlike its baseline on %s", api)
+	if !j.decoy && j.leader() == ChannelJoint {
+		b.WriteString(phraseMix(v.Explanation.Features, api))
 	} else {
 		b.WriteString(phrase(&v.Explanation.Features[0], j.f, api))
 	}
@@ -35,45 +222,125 @@ func sentence(v *schemas.Verdict, j *judgement, ttl time.Duration) string {
 		b.WriteString(". To be throttled")
 	}
 	c := j.ladder.calibration
-	rate := 1 / v.PValue
-	if v.PValue <= 1/float64(c.N+1) {
+	switch {
+	case v.Calibration.Kind == Rule:
+		b.WriteString(": nobody is told of that route.")
+	case v.PValue <= 1/float64(c.N+1):
 		fmt.Fprintf(&b, ": none of %s benign client-days looked like this.", thousands(c.N))
-	} else {
-		fmt.Fprintf(&b, ": about one benign client-day in %s looks like this.", thousands(int(rate)))
+	default:
+		fmt.Fprintf(&b, ": about one benign client-day in %s looks like this.", thousands(int(1/v.PValue)))
 	}
 	return b.String()
 }
 
 func phrase(e *schemas.FeatureExplanation, f *schemas.ClientFeatures, api string) string {
-	usual := whose(e.Baseline)
+	usual, would := whose(e.Baseline), wouldOf(e.Baseline)
+	window := (f.WindowEnd - f.WindowStart) / 1e6
 	switch e.Name {
-	case outcomeNames[outcomeLogin]:
+	case shareNames[ShareLogin]:
 		who := ""
 		if f.DayLoginUsers >= 2 {
 			who = fmt.Sprintf(" against %.0f user names", f.DayLoginUsers)
 		}
 		return fmt.Sprintf("failed %.0f logins on %s%s, where at most %.0f of as many attempts fail for benign clients", e.Observed, api, who, e.High)
-	case outcomeNames[outcomeDenied]:
+	case "repeated_login_failures":
+		return fmt.Sprintf("failed %.0f logins on %s with user names that it had tried before, where people give up after about %.0f", e.Observed, api, e.Expected)
+	case shareNames[ShareDenied]:
 		return fmt.Sprintf("was denied %.0f times on %s, where at most %.0f of as many calls are denied to benign clients", e.Observed, api, e.High)
-	case outcomeNames[outcomeMissing]:
-		return fmt.Sprintf("asked %s %.0f times for what does not exist or makes no sense, where at most %.0f of as many calls do for benign clients", api, e.Observed, e.High)
-	case "sequential_objects":
+	case shareNames[ShareMissing]:
+		return fmt.Sprintf("asked %s %.0f times for what does not exist or makes no sense, where benign clients do so at most %.0f times in as many calls", api, e.Observed, e.High)
+	case shareNames[ShareWalk]:
 		return fmt.Sprintf("walked %.0f object ids of %s in sequence, where at most %.0f would be usual", e.Observed, api, e.High)
-	case "denied_objects":
-		return fmt.Sprintf("named %.0f objects of %s that it may not see or that do not exist, where at most %.0f would be usual", e.Observed, api, e.High)
+	case shareNames[ShareObjectDenied]:
+		return fmt.Sprintf("named objects of %s that it may not see or that do not exist %.0f times, where at most %.0f would be usual", api, e.Observed, e.High)
+	case shareNames[ShareSlow]:
+		return fmt.Sprintf("made %.0f calls to %s that took many times as long as their routes usually do, where at most %.0f would be usual", e.Observed, api, e.High)
+	case shareNames[ShareLargeRequest]:
+		return fmt.Sprintf("sent %s %.0f bodies many times larger than their routes usually get, where at most %.0f would be usual", api, e.Observed, e.High)
+	case shareNames[ShareLargeResponse]:
+		return fmt.Sprintf("got %.0f responses of %s many times larger than their routes usually give, where at most %.0f would be usual", e.Observed, api, e.High)
+	case shareNames[ShareSkipped]:
+		return fmt.Sprintf("left out steps %.0f times on %s%s, where at most %.0f would be usual", e.Observed, api, aside("last: ", f.SkippedStep), e.High)
+	case shareNames[ShareStructure]:
+		return fmt.Sprintf("broke the structure of %s's parameters in %.0f calls%s, where at most %.0f would be usual", api, e.Observed, aside("last: ", f.ViolationWhere, f.ViolationKind), e.High)
 	case "distinct_objects":
-		return fmt.Sprintf("read %.0f different objects of %s within %d s, %s %.0f", e.Observed, api, (f.WindowEnd-f.WindowStart)/1e6, usual, e.Expected)
+		return fmt.Sprintf("went through %.0f objects of %s, %s go through %s in as many windows", e.Observed, api, would, short(e.Expected))
+	case "object_writes":
+		return fmt.Sprintf("changed or deleted objects of %s %.0f times, %s do so %s times in as many windows", api, e.Observed, would, short(e.Expected))
 	case "requests":
-		return fmt.Sprintf("made %.0f calls to %s within %d s, %s %s", e.Observed, api, (f.WindowEnd-f.WindowStart)/1e6, usual, short(e.Expected))
+		return fmt.Sprintf("made %.0f calls to %s within %d s, %s %s", e.Observed, api, window, usual, short(e.Expected))
+	case "requests_run":
+		return fmt.Sprintf("made %.0f calls to %s, %s make %s in as many windows", e.Observed, api, would, short(e.Expected))
 	case "requests_15m":
 		return fmt.Sprintf("made about %.0f calls to %s in a quarter of an hour, %s %s", e.Observed, api, usual, short(e.Expected))
 	case "response_bytes_15m":
 		return fmt.Sprintf("took %s from %s in a quarter of an hour, %s %s", size(e.Observed), api, usual, size(e.Expected))
+	case "response_bytes_today":
+		return fmt.Sprintf("took %s from %s today, a little more each time, %s take %s in as many windows", size(e.Observed), api, would, size(e.Expected))
+	case "request_bytes_15m":
+		return fmt.Sprintf("sent %s to %s in a quarter of an hour, %s %s", size(e.Observed), api, usual, size(e.Expected))
+	case "response_seconds_15m":
+		return fmt.Sprintf("kept %s busy for %s s in a quarter of an hour, %s %s s", api, short(e.Observed), usual, short(e.Expected))
 	case "interval_entropy":
 		return fmt.Sprintf("repeats state-changing calls to %s every %s with the regularity of a machine: %.1f bits an interval over %d intervals, where people show %.1f",
 			api, shortDuration(time.Duration(f.IntervalMean*float64(time.Second))), e.Observed, f.Intervals, e.Expected)
+	case "step_surprise":
+		return fmt.Sprintf("takes a way through %s that others do not take%s", api, aside("least likely: ", f.RareStep))
+	case "identity_surprise":
+		return fmt.Sprintf("was used on %s by a device and from a place%s that it was never seen with on %d days before", api, aside("", f.ClientIP, f.Country), e.N)
+	case "attack_values":
+		return fmt.Sprintf("sent %s %.0f calls with values that look like attacks%s", api, e.Observed, aside("last: ", f.PayloadClass, f.PayloadWhere))
+	case "decoy_calls":
+		return fmt.Sprintf("called a decoy of %s%s", api, aside("", f.Decoy))
 	}
-	return fmt.Sprintf("shows %s of %s on %s, %s %s", e.Name, short(e.Observed), api, usual, short(e.Expected))
+	return fmt.Sprintf("shows %s of %s on %s, %s %s", strings.ReplaceAll(e.Name, "_", " "), short(e.Observed), api, usual, short(e.Expected))
+}
+
+// phraseMix says which features make a mix unusual, none of which need be so by
+// itself: those before the mix's own number.
+func phraseMix(features []schemas.FeatureExplanation, api string) string {
+	var parts []string
+	for i := range features {
+		e := &features[i]
+		if e.Name == "unusual_mix" || len(parts) == 3 || !slices.Contains(mixFeatures[:], e.Name) {
+			continue
+		}
+		amount := short
+		if strings.Contains(e.Name, "bytes") {
+			amount = size
+		}
+		parts = append(parts, fmt.Sprintf("%s of %s where %s would go with the rest", strings.ReplaceAll(e.Name, "_", " "), amount(e.Observed), amount(e.Expected)))
+	}
+	if len(parts) == 0 {
+		return fmt.Sprintf("shows a mix of calls on %s that no benign client shows", api)
+	}
+	return fmt.Sprintf("shows an unusual mix on %s: %s", api, strings.Join(parts, ", "))
+}
+
+// aside puts what is known of some texts into brackets, before a comma or the
+// end of the sentence.
+func aside(lead string, texts ...[]byte) string {
+	var known []string
+	for _, t := range texts {
+		if len(t) > 0 {
+			known = append(known, string(t))
+		}
+	}
+	if len(known) == 0 {
+		return ""
+	}
+	return " (" + lead + strings.Join(known, ", ") + ")"
+}
+
+// wouldOf begins what would have been usual in as much time.
+func wouldOf(baseline string) string {
+	switch baseline {
+	case "self":
+		return "where it would usually"
+	case "api":
+		return "where this API's clients would"
+	}
+	return "where clients of its kind would"
 }
 
 func whose(baseline string) string {
@@ -94,15 +361,28 @@ func short(x float64) string {
 }
 
 func size(bytes float64) string {
-	for _, u := range []struct {
-		at   float64
-		name string
-	}{{1 << 30, "GiB"}, {1 << 20, "MiB"}, {1 << 10, "KiB"}} {
-		if bytes >= u.at {
-			return short(bytes/u.at) + " " + u.name
-		}
+	unit, name := unitOf(bytes)
+	return short(bytes/unit) + " " + name
+}
+
+// sizeBelow is size, rounded down.
+func sizeBelow(bytes float64) string {
+	unit, name := unitOf(bytes)
+	return short(twoDigits(bytes/unit, math.Floor)) + " " + name
+}
+
+func unitOf(bytes float64) (unit float64, name string) {
+	switch {
+	case bytes >= 1<<40:
+		return 1 << 40, "TiB"
+	case bytes >= 1<<30:
+		return 1 << 30, "GiB"
+	case bytes >= 1<<20:
+		return 1 << 20, "MiB"
+	case bytes >= 1<<10:
+		return 1 << 10, "KiB"
 	}
-	return short(bytes) + " bytes"
+	return 1, "bytes"
 }
 
 // shortDuration is a duration without zero units: "1h", "1m30s", "12s".

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/weir-dev/weir/schemas"
+	"github.com/weir-dev/weir/scoring/joint"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -36,9 +37,28 @@ func golden(t *testing.T, name, got string) {
 type scenario struct {
 	name   string
 	known  int64 // ordinary windows before
+	days   int64 // days before, of perDay ordinary windows each
+	usual  func(*schemas.ClientFeatures)
 	change func(*schemas.ClientFeatures)
+	again  int64 // how often the change is repeated before the verdict is due
 	config func(*Config)
 }
+
+// perDay is how many windows a day of a scenario has.
+const perDay = 40
+
+// at is the device and place of a client, and its credential.
+func at(ip, agent, country, credential string, asn int64) func(*schemas.ClientFeatures) {
+	return func(f *schemas.ClientFeatures) {
+		f.ClientIP, f.UserAgent, f.Country, f.ASN = []byte(ip), []byte(agent), []byte(country), asn
+		f.Credential, f.DayLoginUsers = []byte(credential), 0
+	}
+}
+
+var (
+	atHome = at("203.0.113.7", "weir-browser/1", "NL", "c1", 64500)
+	abroad = at("198.51.100.9", "curl/8", "BR", "c1", 64501)
+)
 
 var scenarios = []scenario{
 	{name: "password guessing", change: logins(14)},
@@ -59,10 +79,10 @@ var scenarios = []scenario{
 		f.Requests, f.Status2xx, f.Status4xx, f.NotFound, f.WindowRoutes = 20, 2, 18, 18, 18
 	}},
 	{name: "ids in sequence", change: func(f *schemas.ClientFeatures) {
-		f.Requests, f.ObjectAccesses, f.ObjectNew, f.ObjectSequential, f.WindowObjects = 20, 20, 20, 19, 4
+		f.Requests, f.Status2xx, f.ObjectAccesses, f.ObjectNew, f.ObjectSequential, f.WindowObjects = 20, 20, 20, 20, 19, 4
 	}},
 	{name: "objects of others", known: 200, change: func(f *schemas.ClientFeatures) {
-		f.Requests, f.ObjectAccesses, f.ObjectDenied, f.Forbidden, f.Status4xx, f.ObjectNew, f.WindowObjects, f.WindowRoutes = 16, 16, 16, 16, 16, 5, 5, 1
+		f.Requests, f.Status2xx, f.ObjectAccesses, f.ObjectDenied, f.ObjectNew, f.WindowObjects, f.WindowRoutes = 16, 0, 16, 16, 5, 5, 1
 	}},
 	{name: "many objects", known: 100, change: func(f *schemas.ClientFeatures) {
 		f.Requests, f.ObjectAccesses, f.WindowObjects, f.ObjectNew = 12, 300, 300, 0
@@ -85,20 +105,93 @@ var scenarios = []scenario{
 		f.Requests, f.Status2xx, f.Mutations = 60, 60, 0
 		f.ObjectAccesses, f.ObjectNew, f.ObjectSequential, f.WindowObjects = 60, 60, 59, 60
 	}},
+	{name: "one name tried again and again", change: func(f *schemas.ClientFeatures) {
+		logins(60)(f)
+		f.LoginNewAttempts, f.LoginNewFailures, f.DayLoginUsers = 1, 1, 1
+		f.Requests = 3 // the guesses alone
+	}},
+	{name: "slow calls", change: func(f *schemas.ClientFeatures) { f.NormedCalls, f.SlowCalls, f.Duration15m = 12, 11, 20 }},
+	{name: "oversize bodies", change: func(f *schemas.ClientFeatures) { f.NormedCalls, f.LargeRequests = 12, 11 }},
+	{name: "oversize responses", change: func(f *schemas.ClientFeatures) { f.NormedCalls, f.LargeResponses = 12, 11 }},
+	{name: "a backend kept busy", change: func(f *schemas.ClientFeatures) { f.Duration15m = 90_000 }},
+	{name: "many uploads", change: func(f *schemas.ClientFeatures) { f.ReqBytes15m = 4e12 }},
+	{name: "deletions", change: func(f *schemas.ClientFeatures) {
+		f.Requests, f.Status2xx, f.Mutations, f.ObjectWrites, f.Deletes = 12, 12, 12, 12, 12
+	}, again: 3},
+	{name: "steps left out", change: func(f *schemas.ClientFeatures) {
+		f.Prerequisites, f.Skipped, f.SkippedStep, f.SkippedStepP = 8, 8, []byte("POST /pay without POST /cart"), 0.997
+	}},
+	{name: "steps left out that nobody names", change: func(f *schemas.ClientFeatures) { f.Prerequisites, f.Skipped = 8, 8 }},
+	{name: "a way of its own", change: func(f *schemas.ClientFeatures) {
+		f.Steps, f.Surprise, f.RareStep, f.RareStepP = 12, 40, []byte("GET /login > POST /transfer"), 0.00021
+	}},
+	{name: "code in values", change: func(f *schemas.ClientFeatures) {
+		f.PayloadCalls, f.PayloadHits, f.PayloadConfidence = 6, 5, 0.99
+		f.PayloadClass, f.PayloadWhere, f.PayloadSpan = []byte("sqli"), []byte("query q"), []byte("' or 1=1 --")
+	}},
+	{name: "parameters of its own", change: func(f *schemas.ClientFeatures) {
+		f.StructuredCalls, f.Violations, f.ViolationLogP = 9, 9, -9
+		f.ViolationWhere, f.ViolationKind = []byte("query debug"), []byte("unknown-parameter")
+	}},
+	{name: "a stranger", days: 20, usual: atHome, change: func(f *schemas.ClientFeatures) { abroad(f); f.Alternations = 6 }},
+	{name: "a stranger of no country", days: 20, usual: atHome, change: func(f *schemas.ClientFeatures) {
+		abroad(f)
+		f.Country, f.Alternations = nil, 6
+	}},
+	{name: "a little more all day", days: 6, usual: func(f *schemas.ClientFeatures) { f.RespBytes = wobble(f) }, change: func(f *schemas.ClientFeatures) {
+		f.RespBytes = 8 * wobble(f)
+	}, again: 30},
+	{name: "a decoy", change: func(f *schemas.ClientFeatures) {
+		f.DecoyHits, f.DayDecoyHits, f.DayRequests, f.Decoy = 1, 1, 12, []byte("GET /admin/backup")
+	}},
+	{name: "a decoy and nothing else", change: func(f *schemas.ClientFeatures) {
+		f.DecoyHits, f.DayDecoyHits, f.DayRequests, f.Decoy = 2, 2, 2, []byte("GET /admin/backup")
+	}},
+	{name: "an unusual mix", known: 60, usual: ordinaryMix, change: oddMix, again: 4, config: func(c *Config) {
+		c.Model.Joint = map[string]*joint.Model{Pooled: testJoint()}
+	}},
+}
+
+// wobble are response bytes whose logarithm is spread by about a half.
+func wobble(f *schemas.ClientFeatures) uint64 {
+	return [...]uint64{2000, 3500, 1200, 2600, 900, 4100, 1700}[f.WindowStart/hopUS%7]
 }
 
 // play runs a scenario and returns its last verdict.
 func play(t *testing.T, s scenario) schemas.Verdict {
 	t.Helper()
 	b := newBench(t, s.config)
-	for i := range s.known {
-		b.feed(record(i, true, nil))
-	}
-	b.feed(record(s.known, true, s.change))
+	s.prepare(b)
+	s.act(b)
 	if len(b.verdicts) != 1 {
 		t.Fatalf("%s: decisions:\n%s", s.name, &b.decisions)
 	}
 	return b.verdicts[0]
+}
+
+// prepare feeds what is ordinary.
+func (s *scenario) prepare(b *bench) {
+	for d := -s.days; d < 0; d++ {
+		for i := range int64(perDay) {
+			b.feed(record(d*8640+i*20, true, func(f *schemas.ClientFeatures) {
+				f.FirstSeen = baseUS - s.days*dayUS + 1
+				s.usual(f)
+			}))
+		}
+	}
+	for i := range s.known {
+		b.feed(record(i, true, s.usual))
+	}
+}
+
+// act feeds what leads to the verdict.
+func (s *scenario) act(b *bench) {
+	for i := range s.again + 1 {
+		if len(b.verdicts) > 0 {
+			return
+		}
+		b.feed(record(s.known+6*i, true, s.change)) // a minute apart
+	}
 }
 
 func TestVerdictsExplainThemselves(t *testing.T) {
@@ -106,6 +199,11 @@ func TestVerdictsExplainThemselves(t *testing.T) {
 	for _, s := range scenarios {
 		v := play(t, s)
 		fmt.Fprintf(&out, "# %s: %s, %s\n%s\n", s.name, v.Attack, v.Action, v.Explanation.Text)
+		for _, line := range []string{v.Explanation.Counterfactual, v.Explanation.Sequence, v.Explanation.Payload} {
+			if line != "" {
+				fmt.Fprintf(&out, "  %s\n", line)
+			}
+		}
 		total := 0.0
 		for _, e := range v.Explanation.Features {
 			fmt.Fprintf(&out, "    %-20s %.4g, expected %.4g in [%.4g, %.4g], %.0f %% of the evidence, %s baseline of %d\n",
@@ -121,11 +219,11 @@ func TestVerdictsExplainThemselves(t *testing.T) {
 		if math.Abs(total-1) > 1e-9 {
 			t.Errorf("%s: contributions sum to %g", s.name, total)
 		}
-		if first := v.Explanation.Features[0]; first.Observed >= first.Low && first.Observed <= first.High {
+		if first := v.Explanation.Features[0]; v.Attack != schemas.AttackDecoyHit && first.Observed >= first.Low && first.Observed <= first.High {
 			t.Errorf("%s: the first feature is ordinary: %+v", s.name, first)
 		}
-		if text := v.Explanation.Text; !strings.HasPrefix(text, "ip 203.0.113.7 ") || !strings.HasSuffix(text, ".") ||
-			strings.Contains(text, "NaN") || strings.Contains(text, "  ") || strings.Contains(text, "%!") {
+		if text := v.Explanation.Text; !strings.HasPrefix(text, "ip 203.0.113.7 ") && v.Attack != schemas.AttackAccountTakeover || !strings.HasSuffix(text, ".") ||
+			strings.Contains(text, "NaN") || strings.Contains(text, " ,") || strings.Contains(text, "()") || strings.Contains(text, "  ") || strings.Contains(text, "%!") {
 			t.Errorf("%s: text %q", s.name, text)
 		}
 	}
@@ -153,7 +251,7 @@ func TestWeakLeaderIsExplainedToo(t *testing.T) {
 		c.Model.Calibration[Pooled] = &weak
 	})
 	b.feed(record(0, true, logins(4)))
-	if len(b.verdicts) != 1 || len(b.verdicts[0].Explanation.Features) == 0 || b.verdicts[0].Explanation.Features[0].Name != outcomeNames[outcomeLogin] {
+	if len(b.verdicts) != 1 || len(b.verdicts[0].Explanation.Features) == 0 || b.verdicts[0].Explanation.Features[0].Name != shareNames[ShareLogin] {
 		t.Errorf("verdicts %+v", b.verdicts)
 	}
 }
@@ -178,7 +276,7 @@ func TestNumbersAreWrittenForPeople(t *testing.T) {
 		}
 	}
 	e := schemas.FeatureExplanation{Name: "something_new", Observed: 3.14159, Expected: 1000, Baseline: "self"}
-	if got, want := phrase(&e, &schemas.ClientFeatures{}, "bank"), "shows something_new of 3.1 on bank, where its own habit is 1000"; got != want {
+	if got, want := phrase(&e, &schemas.ClientFeatures{}, "bank"), "shows something new of 3.1 on bank, where its own habit is 1000"; got != want {
 		t.Errorf("an unknown feature reads %q, want %q", got, want)
 	}
 }

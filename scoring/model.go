@@ -13,10 +13,11 @@ import (
 	"slices"
 
 	"github.com/weir-dev/weir/features"
+	"github.com/weir-dev/weir/scoring/joint"
 )
 
 // ModelFormat is the version of the model's JSON. Another one is refused.
-const ModelFormat = 1
+const ModelFormat = 2
 
 // ErrModel says that a model cannot be used: another format, a wrong checksum,
 // or numbers that make no sense.
@@ -30,6 +31,10 @@ const Pooled = "*"
 // the thresholds of everybody else.
 const PooledPeople = "people"
 
+// NewClients ends the name of a layer of clients on their first day, which have
+// no habits yet that they could be compared with.
+const NewClients = "/new"
+
 // Model is what scoring knows: how clients of each type behave on each API, and
 // how high the evidence of benign clients climbs in a day. It is immutable once
 // loaded, and shared by all scorers of a process.
@@ -41,9 +46,12 @@ type Model struct {
 	Strata map[string]*Behaviour `json:"strata"`
 	// APIs holds what was learnt of single APIs, by API then client type.
 	APIs map[string]map[string]*Behaviour `json:"apis,omitempty"`
+	// Joint is how features vary together, by client type.
+	Joint map[string]*joint.Model `json:"joint,omitempty"`
 	// Calibration holds benign clients' daily maxima by client type.
 	Calibration map[string]*Calibration `json:"calibration"`
-	Routes      features.RouteRules     `json:"routes"`
+	// Learnt is what extraction needs to know of the APIs.
+	Learnt features.Learnt `json:"learnt"`
 }
 
 // Behaviour is how benign clients of one type behave on one API, per window in
@@ -58,10 +66,22 @@ type Behaviour struct {
 	Bytes    Moments `json:"bytes"`    // ln(1 + decayed response bytes of 15 minutes)
 	Entropy  Moments `json:"entropy"`  // bits an interval between mutations, clients with 8 or more
 
-	// Upper bounds on a benign client's probabilities, each the 99.9th percentile
-	// over clients: that a login fails, that a call is denied (401, 403), that it
-	// finds nothing (404, 410), that an object id follows the one before.
-	LoginFailure, Denied, Missing, Sequential float64
+	Load    Moments `json:"load"`    // ln(1 + decayed seconds of response time of 15 minutes)
+	Uploads Moments `json:"uploads"` // ln(1 + decayed request bytes of 15 minutes)
+	Writes  Counts  `json:"writes"`  // calls in a window that change an object, where any
+
+	// Bounds are upper bounds on a benign client's share of each kind, the 99.9th
+	// percentile over clients.
+	Bounds Shares `json:"bounds"`
+	// DayShift is the variance of a client's daily means of ln(1 + response bytes)
+	// of an active minute about its own mean.
+	DayShift float64 `json:"day_shift"`
+	// Novelty is on which share of its days a client is seen as a device, a network
+	// of an ASN, a country, a network that it was not seen as before.
+	Novelty [NumSeen]float64 `json:"novelty"`
+	// TokenMoves is on which share of days a credential is used by another device
+	// than before.
+	TokenMoves float64 `json:"token_moves"`
 	// EntropyFloor is the 3rd percentile of Entropy over clients, bits.
 	EntropyFloor float64 `json:"entropy_floor"`
 	// Hours scales the mean of Requests by hour of the day, UTC.
@@ -109,6 +129,14 @@ func (m *Model) behaviour(apiName, stratum []byte) (b *Behaviour, api bool) {
 		return b, false
 	}
 	return m.Strata[Pooled], false
+}
+
+// jointOf is the mix of the client type, or of all.
+func (m *Model) jointOf(stratum []byte) *joint.Model {
+	if j, ok := m.Joint[string(stratum)]; ok {
+		return j
+	}
+	return m.Joint[Pooled]
 }
 
 // Seal stamps the version from the content; Write does so by itself.
@@ -181,6 +209,17 @@ func ReadModel(r io.Reader) (*Model, error) {
 }
 
 func (m *Model) check() error {
+	for name, j := range m.Joint {
+		if j == nil {
+			return fmt.Errorf("%w: joint model of stratum %q is empty", ErrModel, name)
+		}
+		if err := j.Check(); err != nil {
+			return fmt.Errorf("%w: stratum %q: %w", ErrModel, name, err)
+		}
+		if j.Features() != JointFeatures {
+			return fmt.Errorf("%w: joint model of stratum %q has %d features, want %d", ErrModel, name, j.Features(), JointFeatures)
+		}
+	}
 	if m.Strata[Pooled] == nil || m.Calibration[Pooled] == nil {
 		return fmt.Errorf("%w: no pooled stratum", ErrModel)
 	}
@@ -193,15 +232,15 @@ func (m *Model) check() error {
 			if b == nil {
 				return fmt.Errorf("%w: stratum %q is empty", ErrModel, name)
 			}
-			for _, p := range []float64{b.LoginFailure, b.Denied, b.Missing, b.Sequential} {
+			for _, p := range b.Bounds {
 				if !(p > 0 && p < 1) {
 					return fmt.Errorf("%w: stratum %q bounds a probability by %v", ErrModel, name, p)
 				}
 			}
-			if !(b.Requests.Mean > 0 && b.Requests.Size > 0 && b.Objects.Mean > 0 && b.Objects.Size > 0) {
+			if !(b.Requests.Mean > 0 && b.Requests.Size > 0 && b.Objects.Mean > 0 && b.Objects.Size > 0 && b.Writes.Mean > 0 && b.Writes.Size > 0) {
 				return fmt.Errorf("%w: stratum %q has no positive counts", ErrModel, name)
 			}
-			if b.Requests.Between < 0 || b.Objects.Between < 0 {
+			if min(b.Requests.Between, b.Objects.Between, b.Writes.Between) < 0 {
 				return fmt.Errorf("%w: stratum %q has a negative variance", ErrModel, name)
 			}
 		}
@@ -209,6 +248,11 @@ func (m *Model) check() error {
 	for name, c := range m.Calibration {
 		if c == nil || c.N < len(c.Top) || len(c.Top) == 0 || !slices.IsSortedFunc(c.Top, func(a, b float64) int { return -cmpFloat(a, b) }) {
 			return fmt.Errorf("%w: calibration of stratum %q is empty or unsorted", ErrModel, name)
+		}
+		if c.Tail != nil {
+			if err := c.Tail.Check(); err != nil {
+				return fmt.Errorf("%w: calibration of stratum %q: %w", ErrModel, name, err)
+			}
 		}
 		for i := range c.Tails {
 			if !c.Tails[i].rises() {

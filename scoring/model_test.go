@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/weir-dev/weir/features"
+	"github.com/weir-dev/weir/scoring/joint"
 )
 
 func written(t testing.TB, m *Model) []byte {
@@ -28,7 +29,7 @@ func smallModel() *Model {
 		Name: "small", Strata: map[string]*Behaviour{Pooled: testBehaviour(), "user": testBehaviour()},
 		APIs:        map[string]map[string]*Behaviour{"bank": {"user": testBehaviour()}},
 		Calibration: map[string]*Calibration{Pooled: c},
-		Routes:      features.RouteRules{Collapsed: []features.CollapsedRoute{{Parent: "/blog"}}},
+		Learnt:      features.Learnt{Routes: features.RouteRules{Collapsed: []features.CollapsedRoute{{Parent: "/blog"}}}},
 	}
 }
 
@@ -51,13 +52,13 @@ func TestModelRoundTrips(t *testing.T) {
 
 func TestVersionFollowsTheContent(t *testing.T) {
 	m, n := smallModel(), smallModel()
-	n.Strata[Pooled].Denied += 1e-9
+	n.Strata[Pooled].Bounds[ShareDenied] += 1e-9
 	written(t, m)
 	written(t, n)
 	if m.Version == n.Version {
 		t.Error("two models have one version")
 	}
-	n.Strata[Pooled].Denied = m.Strata[Pooled].Denied
+	n.Strata[Pooled].Bounds = m.Strata[Pooled].Bounds
 	if written(t, n); m.Version != n.Version {
 		t.Error("one model has two versions")
 	}
@@ -90,8 +91,8 @@ func TestTamperedModelIsRefused(t *testing.T) {
 		"cut":              data[:len(data)/2],
 		"not JSON":         compressed(t, []byte("{")),
 		"no model":         compressed(t, []byte("{}")),
-		"another format":   compressed(t, []byte(strings.Replace(text, `"format":1`, `"format":2`, 1))),
-		"a changed number": compressed(t, []byte(strings.Replace(text, `"Denied":0.1`, `"Denied":0.9`, 1))),
+		"another format":   compressed(t, []byte(strings.Replace(text, `"format":2`, `"format":1`, 1))),
+		"a changed number": compressed(t, []byte(strings.Replace(text, `"entropy_floor":2.2`, `"entropy_floor":1.2`, 1))),
 		"another version":  compressed(t, []byte(strings.Replace(text, m.Version, "0123456789ab", 1))),
 		"a bomb":           bytes.Repeat(compressed(t, make([]byte, 1<<20)), maxModelBytes>>20+1),
 	} {
@@ -117,10 +118,13 @@ func TestModelThatMakesNoSenseIsRefused(t *testing.T) {
 		"an empty stratum":            func(m *Model) { m.Strata["user"] = nil },
 		"an empty API":                func(m *Model) { m.APIs["bank"]["user"] = nil },
 		"an empty layer":              func(m *Model) { m.Calibration["user"] = nil },
-		"a certain failure":           func(m *Model) { m.Strata["user"].LoginFailure = 1 },
-		"an impossible failure":       func(m *Model) { m.APIs["bank"]["user"].Sequential = 0 },
+		"a certain failure":           func(m *Model) { m.Strata["user"].Bounds[ShareLogin] = 1 },
+		"an impossible failure":       func(m *Model) { m.APIs["bank"]["user"].Bounds[ShareWalk] = 0 },
 		"a negative mean":             func(m *Model) { m.Strata["user"].Requests.Mean = -1 },
 		"a size of zero":              func(m *Model) { m.Strata["user"].Objects.Size = 0 },
+		"no writes":                   func(m *Model) { m.Strata["user"].Writes.Mean = 0 },
+		"an empty mix":                func(m *Model) { m.Joint = map[string]*joint.Model{"user": nil} },
+		"a mix of nothing":            func(m *Model) { m.Joint = map[string]*joint.Model{"user": {}} },
 		"a negative variance":         func(m *Model) { m.Strata["user"].Requests.Between = -5 },
 		"no client-days":              func(m *Model) { m.Calibration[Pooled].N = 0 },
 		"more kept than there were":   func(m *Model) { m.Calibration[Pooled].N = 3 },
@@ -167,7 +171,7 @@ func TestShippedPriorLoads(t *testing.T) {
 			t.Errorf("no behaviour of %q", stratum)
 			continue
 		}
-		if b.Windows < 1000 || b.Clients < 100 {
+		if b.Windows < 1000 || b.Clients < 50 {
 			t.Errorf("%q: %d windows of %d clients", stratum, b.Windows, b.Clients)
 		}
 	}
@@ -177,7 +181,7 @@ func TestShippedPriorLoads(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, stratum := range []string{"user", "session", "device", "ip", "consumer"} {
-		l := s.ladder([]byte(stratum))
+		l := s.ladder([]byte(stratum), false)
 		if !(0 < l.at[RankThrottle] && l.at[RankThrottle] <= l.at[RankChallenge] && l.at[RankChallenge] <= l.at[RankBlock] && l.at[RankBlock] < 1e6) {
 			t.Errorf("%q (layer %q of %d client-days): thresholds %v", stratum, l.stratum, l.calibration.N, l.at)
 		}
@@ -211,7 +215,7 @@ func FuzzReadModelNeverPanics(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(body)
-	for _, body := range []string{`{}`, `null`, `{"format":1,"strata":{"*":null}}`, `{"format":1,"strata":{"*":{}},"calibration":{"*":null}}`, `[1e999]`} {
+	for _, body := range []string{`{}`, `null`, `{"format":2,"strata":{"*":null}}`, `{"format":2,"strata":{"*":{}},"calibration":{"*":null}}`, `[1e999]`} {
 		f.Add(compressed(f, []byte(body)))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

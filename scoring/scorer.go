@@ -13,8 +13,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/dchest/siphash"
 
 	"github.com/weir-dev/weir/features"
@@ -49,6 +52,17 @@ type Policy struct {
 	// an address or device counts as shared by many: it is challenged, never
 	// blocked, while at least half of the users tried there succeed.
 	SharedUsers float64
+	// FDR is which share of blocks may be false, controlled over client-days by
+	// decaying-memory LORD; 0 does not control it. What it refuses is challenged.
+	FDR float64
+	// HoldOut is which share of blocks is decided and not enforced, picked by a
+	// keyed hash, to learn in the field how many were right; 0 holds none out.
+	HoldOut float64
+	// MaxBlocksPerMinute and MaxBlockedShare, of the clients active on a day, are
+	// how many blocks are believed: beyond it nothing is enforced until it has been
+	// quiet again. They are of one partition. 0 stands for any number.
+	MaxBlocksPerMinute int
+	MaxBlockedShare    float64
 }
 
 // DefaultPolicy throttles at one benign client-day in 100, challenges at one in
@@ -57,6 +71,7 @@ func DefaultPolicy() Policy {
 	return Policy{
 		AlphaThrottle: 1e-2, AlphaChallenge: 1e-3, AlphaBlock: 1e-4,
 		BlockTTL: time.Hour, MaxBlockTTL: 24 * time.Hour, SharedUsers: 8,
+		MaxBlocksPerMinute: 1000, MaxBlockedShare: 0.25,
 	}
 }
 
@@ -67,6 +82,8 @@ type Config struct {
 	Clients int // clients remembered; beyond it the least recently judged are forgotten
 	Shards  int // parts that are snapshotted one at a time
 	Seed    features.Seed
+	// Without names families that are left out: to see what each is worth.
+	Without []string
 }
 
 // Emitter receives decisions. The verdict is valid only during the call; a nil
@@ -79,12 +96,15 @@ type Emitter interface {
 // Scorer is the evidence of one partition's clients. It has one owner and no
 // locks.
 type Scorer struct {
-	cfg        Config
-	shards     []scorerShard
-	thresholds map[string]*ladder
-	key        []byte
-	judging    judgement // of the window at hand
-	trial      Evidence  // of the open window at hand
+	cfg      Config
+	shards   []scorerShard
+	layers   layers
+	key      []byte
+	judging  judgement // of the window at hand
+	trial    Evidence  // of the open window at hand
+	families []Family
+	guard    *guard
+	mix      mixScratch
 	// Observer, where set, is told the combined evidence of every judged window,
 	// provisional ones included; calibration collects daily maxima with it.
 	Observer func(f *schemas.ClientFeatures, combined float64, scores *Scores)
@@ -99,6 +119,7 @@ type scorerShard struct {
 type ladder struct {
 	calibration *Calibration
 	stratum     string
+	kind        [RankBlock + 1]string
 	at          [RankBlock + 1]float64
 	alpha       [RankBlock + 1]float64
 }
@@ -115,29 +136,73 @@ func New(cfg Config) (*Scorer, error) {
 	if cfg.Model == nil || cfg.Shards <= 0 || cfg.Clients < cfg.Shards || p.BlockTTL <= 0 || p.MaxBlockTTL < p.BlockTTL {
 		return nil, fmt.Errorf("%w: needs a model, room for clients and a TTL", ErrConfig)
 	}
-	s := &Scorer{cfg: cfg, shards: make([]scorerShard, cfg.Shards), thresholds: map[string]*ladder{}}
+	s := &Scorer{cfg: cfg, shards: make([]scorerShard, cfg.Shards)}
+	for _, f := range families {
+		if !slices.Contains(cfg.Without, f.Name()) {
+			s.families = append(s.families, f)
+		}
+	}
+	var err error
+	if s.guard, err = newGuard(&p); err != nil {
+		return nil, err
+	}
 	for i := range s.shards {
 		s.shards[i].clients = slab.New[Evidence](cfg.Clients / cfg.Shards)
 	}
-	for name, c := range cfg.Model.Calibration {
-		l := &ladder{calibration: c, stratum: name, alpha: [...]float64{1, p.AlphaThrottle, p.AlphaChallenge, p.AlphaBlock}}
-		for r := RankThrottle; r <= RankBlock; r++ {
-			l.at[r], _ = c.Threshold(l.alpha[r])
-			l.at[r] = max(l.at[r], l.at[r-1])
-		}
-		s.thresholds[name] = l
-	}
+	s.layers = layersOf(cfg.Model, &p)
 	return s, nil
 }
 
-func (s *Scorer) ladder(stratum []byte) *ladder {
-	if l, ok := s.thresholds[string(stratum)]; ok {
-		return l
+// ladder is the narrowest layer that judges a client of a type: new ones, on
+// their first day, apart from those with days of their own behind them.
+func (s *Scorer) ladder(stratum []byte, isNew bool) *ladder {
+	l := &s.layers
+	at, ok := l.byType[string(stratum)]
+	if !ok {
+		at = l.people
+		if string(stratum) == features.ClientConsumer {
+			at = l.pooled
+		}
 	}
-	if l, ok := s.thresholds[PooledPeople]; ok && string(stratum) != features.ClientConsumer {
-		return l
+	if isNew {
+		return at[1]
 	}
-	return s.thresholds[Pooled]
+	return at[0]
+}
+
+// layers finds a client's ladder without making names: each has one for clients
+// that are known and one for new ones.
+type layers struct {
+	byType         map[string][2]*ladder
+	people, pooled [2]*ladder
+}
+
+func layersOf(m *Model, p *Policy) (out layers) {
+	all := laddersOf(m, p)
+	pick := func(names ...string) *ladder {
+		for _, n := range names {
+			if l := all[n]; l != nil {
+				return l
+			}
+		}
+		return all[Pooled]
+	}
+	const fresh = NewClients
+	out.byType = map[string][2]*ladder{}
+	out.pooled = [2]*ladder{pick(Pooled), pick(Pooled + fresh)}
+	out.people = [2]*ladder{pick(PooledPeople), pick(PooledPeople+fresh, Pooled+fresh, PooledPeople)}
+	for name := range m.Calibration {
+		t := strings.TrimSuffix(name, fresh)
+		if t == Pooled || t == PooledPeople {
+			continue
+		}
+		wider := PooledPeople
+		if t == features.ClientConsumer {
+			wider = Pooled
+		}
+		out.byType[t] = [2]*ladder{pick(t, wider), pick(t+fresh, wider+fresh, Pooled+fresh, t)}
+	}
+	return out
 }
 
 // Clients is the number of clients remembered.
@@ -170,7 +235,10 @@ func (s *Scorer) Features(f *schemas.ClientFeatures, offset int64, out Emitter) 
 	stratum := f.Client[:max(bytes.IndexByte(f.Client, ':'), 0)]
 	b, learnt := s.cfg.Model.behaviour(f.API, stratum)
 	j := &s.judging
-	*j = judgement{f: f, context: Context{b, learnt}, ladder: s.ladder(stratum)}
+	*j = judgement{
+		f: f, context: Context{Behaviour: b, Learnt: learnt, Joint: s.cfg.Model.jointOf(stratum), mix: &s.mix},
+		ladder: s.ladder(stratum, ev.Known.Days == 0), stratum: stratum,
+	}
 	if f.Final {
 		s.final(j, ev, out)
 	} else {
@@ -183,19 +251,23 @@ type judgement struct {
 	f        *schemas.ClientFeatures
 	context  Context
 	ladder   *ladder
+	stratum  []byte
 	scores   Scores
 	evidence Scores // tail evidence by channel
 	combined float64
 	rank     Rank
 	shared   bool // capped because many share the entity
+	decoy    bool // the rule on decoys decides, not the evidence
 }
 
 // judge folds a window into ev and ranks it.
 func (s *Scorer) judge(j *judgement, ev *Evidence) {
 	if day := j.f.WindowStart / dayUS; day != ev.Day {
 		ev.newDay(day)
+		j.ladder = s.ladder(j.stratum, ev.Known.Days == 0)
 	}
-	for _, family := range families {
+	ev.addShares(j.f)
+	for _, family := range s.families {
 		family.Fold(j.f, &j.context, ev, &j.scores)
 	}
 	j.combined = j.ladder.calibration.combine(&j.scores, &j.evidence)
@@ -205,6 +277,14 @@ func (s *Scorer) judge(j *judgement, ev *Evidence) {
 		if j.combined > j.ladder.at[r] {
 			j.rank = r
 			break
+		}
+	}
+	if j.f.DecoyHits > 0 && j.rank < RankBlock {
+		// Nobody calls by accident what nobody is told of. One who also calls what
+		// everybody does has a place to lose; one who does not may be lost.
+		j.decoy, j.rank = true, RankChallenge
+		if j.f.DayRequests > j.f.DayDecoyHits {
+			j.rank = RankBlock
 		}
 	}
 	if j.rank == RankBlock && s.isShared(j.f) {
@@ -229,9 +309,7 @@ func (ev *Evidence) expire(windowStart int64) {
 		return
 	}
 	if ev.Blocked == RankBlock {
-		own := [4]Baseline{ev.Requests, ev.Objects, ev.Volume, ev.Bytes}
-		*ev = Evidence{Day: ev.Day, Repeats: ev.Repeats, Pending: ev.Pending}
-		ev.Requests, ev.Objects, ev.Volume, ev.Bytes = own[0], own[1], own[2], own[3]
+		*ev = Evidence{Day: ev.Day, Own: ev.Own, Habits: ev.Habits, Regular: ev.Regular, Today: ev.Today, Minute: ev.Minute, Known: ev.Known, Repeats: ev.Repeats, Pending: ev.Pending}
 	}
 	ev.Blocked = RankObserve
 }
@@ -245,7 +323,9 @@ func (s *Scorer) early(j *judgement, ev *Evidence, out Emitter) {
 		return
 	}
 	s.judge(j, trial)
-	if j.rank <= trial.Blocked {
+	if j.rank <= trial.Blocked || j.leader() == ChannelIdentity {
+		// Whoever the stranger is, the call before may have been the client's own:
+		// the closed window decides.
 		return
 	}
 	at := -1
@@ -274,6 +354,10 @@ func (s *Scorer) early(j *judgement, ev *Evidence, out Emitter) {
 func (s *Scorer) final(j *judgement, ev *Evidence, out Emitter) {
 	said := ev.settle(j.f.WindowStart)
 	ev.expire(j.f.WindowStart)
+	if ev.Blocked == RankBlock && ev.BlockedToken != 0 && ev.BlockedToken != tokenOf(j.f) {
+		// The stolen token is what is blocked; its owner calls with another one.
+		ev.Blocked, ev.BlockedToken = RankObserve, 0
+	}
 	if ev.Blocked == RankBlock {
 		if said > RankObserve {
 			s.withdraw(j, ev, out)
@@ -281,10 +365,15 @@ func (s *Scorer) final(j *judgement, ev *Evidence, out Emitter) {
 		return
 	}
 	before := *ev
+	s.guard.window(j.f, before.Day != j.f.WindowStart/dayUS)
 	s.judge(j, ev)
 	if j.rank > before.Blocked {
 		until := j.f.LastEvent + s.ttl(ev.Repeats).Microseconds()
 		ev.Blocked, ev.BlockedUntil, ev.BlockWindow = j.rank, until, j.f.WindowStart
+		ev.BlockedToken = 0
+		if j.takeover() {
+			ev.BlockedToken = tokenOf(j.f)
+		}
 		s.decide(j, &before, ev, false, out)
 		if j.rank == RankBlock && ev.Repeats < 255 {
 			ev.Repeats++
@@ -295,12 +384,12 @@ func (s *Scorer) final(j *judgement, ev *Evidence, out Emitter) {
 	trust := 1.0
 	if j.rank >= RankChallenge {
 		trust = 0 // a client under suspicion does not teach its own baseline
-	} else if p := j.ladder.calibration.pValue(j.combined); p < 0.05 {
+	} else if p, _ := j.ladder.calibration.PValue(j.combined); p < 0.05 {
 		// What is merely unusual does, slowly: a benign client may be unlike the
 		// others from its first day.
 		trust = max(p/0.05, minTrust)
 	}
-	for _, family := range families {
+	for _, family := range s.families {
 		family.Learn(j.f, ev, trust)
 	}
 }
@@ -329,3 +418,29 @@ func (s *Scorer) ttl(repeats uint8) time.Duration {
 	}
 	return ttl
 }
+
+// leader is the channel with the most evidence.
+func (j *judgement) leader() int {
+	leader := 0
+	for i := range j.evidence {
+		if j.evidence[i]+logWeights[i] > j.evidence[leader]+logWeights[leader] {
+			leader = i
+		}
+	}
+	return leader
+}
+
+// takeover tells whether the verdict is that somebody else calls under the
+// client's name.
+func (j *judgement) takeover() bool { return !j.decoy && j.leader() == ChannelIdentity }
+
+// tokenOf is the hash of the credential that a takeover is blocked by; 0 where
+// there is none, or it is the client's name already.
+func tokenOf(f *schemas.ClientFeatures) uint64 {
+	if len(f.Credential) == 0 || bytes.HasPrefix(f.Client, credentialPrefix) {
+		return 0
+	}
+	return xxhash.Sum64(f.Credential) | 1
+}
+
+var credentialPrefix = []byte(features.ClientCredential + ":")

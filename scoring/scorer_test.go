@@ -13,9 +13,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dchest/siphash"
+
 	"github.com/weir-dev/weir/features"
 	"github.com/weir-dev/weir/internal/slab"
 	"github.com/weir-dev/weir/schemas"
+	"github.com/weir-dev/weir/scoring/joint"
 )
 
 func testBehaviour() *Behaviour {
@@ -23,8 +26,14 @@ func testBehaviour() *Behaviour {
 		Windows: 12_000, Clients: 800,
 		Requests: Counts{Mean: 3, Between: 2, Size: 2}, Objects: Counts{Mean: 2, Between: 1, Size: 3},
 		Volume: Moments{Mean: 2, Between: 0.5, Within: 0.5}, Bytes: Moments{Mean: 8, Between: 1, Within: 1},
-		Entropy:      Moments{Mean: 3, Between: 0.25, Within: 0.1},
-		LoginFailure: 0.35, Denied: 0.1, Missing: 0.15, Sequential: 0.2, EntropyFloor: 2.2,
+		Entropy: Moments{Mean: 3, Between: 0.25, Within: 0.1},
+		Load:    Moments{Mean: 1, Between: 0.5, Within: 0.5}, Uploads: Moments{Mean: 5, Between: 2, Within: 1}, Writes: Counts{Mean: 1.5, Between: 0.5, Size: 3},
+		Bounds: Shares{
+			ShareLogin: 0.35, ShareDenied: 0.1, ShareMissing: 0.15, ShareWalk: 0.2, ShareObjectDenied: 0.25,
+			ShareSlow: 0.05, ShareLargeRequest: 0.03, ShareLargeResponse: 0.03, ShareSkipped: 0.05, ShareStructure: 0.03,
+		},
+		DayShift: 0.05, Novelty: [NumSeen]float64{SeenDevice: 0.02, SeenASN: 0.03, SeenCountry: 0.005, SeenNetwork: 0.1}, TokenMoves: 0.001,
+		EntropyFloor: 2.2,
 	}
 }
 
@@ -92,6 +101,30 @@ type bench struct {
 	*Scorer
 	decisions
 	offset int64
+	// capture, where set, is told of each decision while the judgement behind it is
+	// at hand, with the evidence that explains it.
+	capture func(v *schemas.Verdict, j *judgement, view *Evidence)
+}
+
+// Verdict implements Emitter.
+func (b *bench) Verdict(v *schemas.Verdict) {
+	b.decisions.Verdict(v)
+	if b.capture == nil || v.Withdrawn {
+		return
+	}
+	view := &b.trial
+	if !v.Provisional {
+		f := b.judging.f
+		view = b.evidence(f)
+	}
+	// Baselines are learnt after a decision: here they are still what was expected.
+	b.capture(v, &b.judging, view)
+}
+
+// evidence is what is remembered of a record's client.
+func (b *bench) evidence(f *schemas.ClientFeatures) *Evidence {
+	hi, lo := siphash.Hash128(b.cfg.Seed.K0, b.cfg.Seed.K1, []byte(string(f.Tenant)+"\x00"+string(f.Client)+"\x00"+string(f.API)))
+	return b.shards[lo%uint64(len(b.shards))].clients.Peek(slab.Key{Hi: hi, Lo: lo})
 }
 
 func newBench(t testing.TB, change func(*Config)) *bench {
@@ -132,6 +165,7 @@ func logins(n uint32) func(*schemas.ClientFeatures) {
 	return func(f *schemas.ClientFeatures) {
 		f.Requests, f.Status2xx, f.Status4xx, f.Unauthorized = n, 0, n, n
 		f.LoginAttempts, f.LoginFailures, f.Mutations = n, n, n
+		f.LoginNewAttempts, f.LoginNewFailures = n, n
 		f.DayLoginAttempts, f.DayLoginFailures, f.DayLoginUsers = n, n, float64(n)
 	}
 }
@@ -181,7 +215,12 @@ func TestEvidenceClimbsTheLadder(t *testing.T) {
 	p := DefaultPolicy()
 	alphas := []float64{p.AlphaThrottle, p.AlphaChallenge, p.AlphaBlock}
 	for i, v := range b.verdicts {
-		if v.Calibration != (schemas.Calibration{Kind: "conformal", N: 40_000, Stratum: Pooled, Alpha: alphas[i]}) {
+		// Beyond the highest of the client-days the p-value is that of the tail.
+		kind := Conformal
+		if v.PValue < 1/40_001.0 {
+			kind = Extrapolated
+		}
+		if v.Calibration != (schemas.Calibration{Kind: kind, N: 40_000, Stratum: Pooled, Alpha: alphas[i]}) {
 			t.Errorf("%s rests on %+v", v.Action, v.Calibration)
 		}
 		if v.PValue > alphas[i] || v.Confidence != 1-v.PValue || i > 0 && v.PValue >= b.verdicts[i-1].PValue {
@@ -560,15 +599,26 @@ func TestClientTypeIsHeldAgainstItsOwnLayer(t *testing.T) {
 	for client, want := range map[string]string{
 		"session": "session", "user": PooledPeople, "ip": PooledPeople, "consumer": Pooled, "": PooledPeople,
 	} {
-		if got := b.ladder([]byte(client)).stratum; got != want {
+		if got := b.ladder([]byte(client), false).stratum; got != want {
 			t.Errorf("client type %q is held against %q, want %q", client, got, want)
 		}
 	}
-	if got := newBench(t, nil).ladder([]byte("user")).stratum; got != Pooled {
+	if got := newBench(t, nil).ladder([]byte("user"), false).stratum; got != Pooled {
 		t.Errorf("without other layers users are held against %q", got)
 	}
+	// On their first day clients are held against the first days of others, of the
+	// wider stratum where their own has too few.
+	b.Model().Calibration["session"+NewClients], b.Model().Calibration[PooledPeople+NewClients] = testCalibration(300, 7), testCalibration(300, 8)
+	if err := b.SetModel(b.Model()); err != nil {
+		t.Fatal(err)
+	}
+	for client, want := range map[string]string{"session": "session" + NewClients, "user": PooledPeople + NewClients, "consumer": Pooled} {
+		if got := b.ladder([]byte(client), true).stratum; got != want {
+			t.Errorf("a new client of type %q is held against %q, want %q", client, got, want)
+		}
+	}
 	// A layer too small for a rung skips it.
-	l := b.ladder([]byte("session"))
+	l := b.ladder([]byte("session"), false)
 	if l.at[RankBlock] < 1e300 || l.at[RankThrottle] > 1e300 {
 		t.Errorf("300 client-days: thresholds %v", l.at)
 	}
@@ -581,7 +631,7 @@ func TestSuspectWindowsDoNotTeach(t *testing.T) {
 	own := func() Baseline {
 		for i := range b.shards {
 			for ev := range evidenceOf(&b.shards[i]) {
-				return ev.Requests
+				return ev.Own[baseRequests]
 			}
 		}
 		return Baseline{}
@@ -633,14 +683,20 @@ func TestObserverIsToldOfEveryJudgedWindow(t *testing.T) {
 }
 
 func TestWindowWithoutVerdictAllocatesNothing(t *testing.T) {
-	b := newBench(t, nil)
+	b := newBench(t, func(c *Config) {
+		c.Model.Joint = map[string]*joint.Model{Pooled: testJoint()}
+		c.Policy.FDR, c.Policy.HoldOut = 0.1, 0.1
+	})
 	var fs []*schemas.ClientFeatures
 	for c := range 50 {
 		fs = append(fs, record(0, false, func(f *schemas.ClientFeatures) {
 			f.Client = fmt.Appendf(nil, "user:u%d", c)
-			f.ObjectAccesses, f.ObjectNew, f.WindowObjects, f.NotFound, f.Status4xx = 2, 1, 2, 1, 1
-			f.Intervals, f.IntervalEntropy, f.LoginAttempts = 9, 2, 1
-			f.Requests = 9
+			spreadMix(f, float64(c%5)/2-1, 0.2, false)
+			f.LoginNewAttempts = 1
+			f.Steps, f.Surprise, f.Prerequisites, f.StructuredCalls, f.PayloadCalls = 4, -1, 2, 4, 3
+			f.ObjectWrites, f.Duration15m, f.ReqBytes15m = 1, 3, 900
+			f.Decayed15m = min(f.Decayed15m, 20)
+			atHome(f)
 		}))
 	}
 	i := int64(0)
@@ -655,11 +711,14 @@ func TestWindowWithoutVerdictAllocatesNothing(t *testing.T) {
 	for range 20 {
 		step()
 	}
+	if run := b.judging.context; run.Joint == nil || len(b.families) != len(families) {
+		t.Fatal("not every family judges")
+	}
 	if n := testing.AllocsPerRun(50, step); n > 0 {
 		t.Errorf("%g allocations for %d windows", n, len(fs))
 	}
 	if len(b.verdicts) > 0 {
-		t.Fatalf("decisions:\n%s", &b.decisions)
+		t.Fatalf("decisions:\n%s\n%+v", &b.decisions, b.verdicts[0].Explanation)
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/weir-dev/weir/internal/slab"
 )
 
-const snapshotVersion = 1
+const snapshotVersion = 2
 
 // ErrSnapshot says that a snapshot cannot be read: torn, or of another version.
 var ErrSnapshot = errors.New("scoring snapshot")
@@ -29,6 +29,9 @@ func (s *Scorer) AppendSnapshot(dst []byte, shard int) []byte {
 		dst = ev.append(append(dst, flag))
 		return true
 	})
+	if shard == 0 {
+		dst = s.guard.append(dst)
+	}
 	return dst
 }
 
@@ -67,9 +70,17 @@ func (s *Scorer) RestoreSnapshot(shard int, data []byte, resume int64) error {
 			clients.Promote(key)
 		}
 	}
-	if len(data) > 0 {
+	if shard == 0 {
+		if err := s.guard.restore(data); err != nil {
+			return err
+		}
+	} else if len(data) > 0 {
 		return torn
 	}
 	s.shards[shard] = scorerShard{resume: resume, clients: clients}
 	return nil
 }
+
+func appendInt(b []byte, v int64) []byte { return binary.LittleEndian.AppendUint64(b, uint64(v)) }
+
+func takeInt(b []byte) (int64, []byte) { return int64(binary.LittleEndian.Uint64(b)), b[8:] }

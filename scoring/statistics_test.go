@@ -171,8 +171,8 @@ func TestHalvedEvidenceKeepsVillesBoundEachDay(t *testing.T) {
 			for range trials {
 				ev.Trials[0]++
 				if rng.Float64() < p0 {
-					ev.Failures[0]++
-					hit = hit || logBernoulliEvidence(ev.Trials[0], ev.Failures[0], p0) >= -math.Log(a)
+					ev.Taken[0]++
+					hit = hit || logBernoulliEvidence(ev.Trials[0], ev.Taken[0], p0) >= -math.Log(a)
 				}
 			}
 			if hit {
@@ -224,26 +224,27 @@ func TestBetIsFairAndDriftsDown(t *testing.T) {
 
 func TestCUSUMStaysLowOnUniformPValues(t *testing.T) {
 	rng := rand.New(rand.NewPCG(4, 1))
-	s, peak := 0.0, 0.0
+	var r Run
+	peak := 0.0
 	const n = 50_000
 	for range n {
-		accumulate(&s, math.Log(1-rng.Float64()))
-		peak = max(peak, s)
+		r.add(logBet(math.Log(1-rng.Float64())), 1, 1)
+		peak = max(peak, r.S)
 	}
 	// Each excursion reaches x with probability e^-x at most; there are n at most.
 	if limit := math.Log(n) + math.Log(1000); peak > limit {
 		t.Errorf("climbed to %.1f nats in %d windows, want at most %.1f", peak, n, limit)
 	}
 	for range 20 {
-		accumulate(&s, -3)
+		r.add(logBet(-3), 2, 1)
 	}
-	if s < 15 {
-		t.Errorf("twenty windows of p = 0.05 leave only %.1f nats", s)
+	if r.S < 15 {
+		t.Errorf("twenty windows of p = 0.05 leave only %.1f nats", r.S)
 	}
 	for range 1000 {
-		accumulate(&s, 0)
+		r.add(logBet(0), 1, 1)
 	}
-	if s != 0 {
-		t.Errorf("an hour of ordinary windows leaves %v nats", s)
+	if r != (Run{}) {
+		t.Errorf("an hour of ordinary windows leaves %+v", r)
 	}
 }

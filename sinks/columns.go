@@ -247,6 +247,8 @@ func FeatureColumns() []Column[FeatureRow] {
 		float("violation_log_p", func(r *r) float64 { return r.Features.ViolationLogP }),
 		few("violation_where", func(r *r) []byte { return r.Features.ViolationWhere }),
 		few("violation_kind", func(r *r) []byte { return r.Features.ViolationKind }),
+		count("login_new_attempts", func(r *r) uint32 { return r.Features.LoginNewAttempts }),
+		count("login_new_failures", func(r *r) uint32 { return r.Features.LoginNewFailures }),
 	}, metaColumns(func(r *r) *Meta { return &r.Meta })...)
 }
 

@@ -5,6 +5,8 @@ package training
 
 import (
 	"bytes"
+	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"sort"
@@ -13,21 +15,40 @@ import (
 
 	"github.com/weir-dev/weir/schemas"
 	"github.com/weir-dev/weir/scoring"
+	"github.com/weir-dev/weir/scoring/joint"
 )
 
 // Profile gathers the behaviour of clients from closed windows.
 type Profile struct {
 	clients map[uint64]*clientProfile
-	hours   map[string]*[24]scoring.Baseline // ln(1 + requests) by stratum and hour
+	hours   map[string]*[24]scoring.Baseline // requests by stratum and hour
+	mixes   map[string]*joint.Fitter         // by stratum
+	mix     [scoring.JointFeatures]float64
+	guard   *Guard // nil: everybody counts
 }
 
 // clientProfile sums up one client on one API.
 type clientProfile struct {
 	api, stratum      string
+	client            uint64 // ClientID
+	network, asn      uint32 // where it was first seen, hashed; 0: not known
+	first             int64  // start of its first window, µs
 	requests, objects sums
 	volume, bytes     sums
-	trials, failures  [scoring.NumOutcomes]float64
-	steps, sequential float64
+	load, uploads     sums
+	writes            sums
+	taken60s          sums // ln(1 + response bytes) of today's active minutes
+	minute            int64
+	minuteBytes       float64
+	takenDays         []sums
+	trials, taken     scoring.Shares
+	days              float64
+	seen              [scoring.NumSeen]map[uint32]int64 // value to the day of its first sight
+	novel             [scoring.NumSeen]float64          // days after the first that brought a new one
+	novelToday        [scoring.NumSeen]bool
+	tokens            map[uint32]uint32 // credential to device
+	moves             float64           // days on which a credential moved
+	movedToday        bool
 	entropies         []float64
 	day               int64
 	intervals         uint32
@@ -42,7 +63,9 @@ func (s *sums) variance() float64 { return max(0, s.xx/s.n-s.mean()*s.mean()) }
 
 // NewProfile returns an empty Profile.
 func NewProfile() *Profile {
-	return &Profile{clients: map[uint64]*clientProfile{}, hours: map[string]*[24]scoring.Baseline{}}
+	return &Profile{
+		clients: map[uint64]*clientProfile{}, hours: map[string]*[24]scoring.Baseline{}, mixes: map[string]*joint.Fitter{},
+	}
 }
 
 // Clients is the number of client and API pairs seen.
@@ -61,7 +84,9 @@ func (p *Profile) Add(f *schemas.ClientFeatures) {
 	id := xxhash.Sum64(f.Client)*31 + xxhash.Sum64(f.API)*7 + xxhash.Sum64(f.Tenant)
 	c := p.clients[id]
 	if c == nil {
-		c = &clientProfile{api: string(f.API), stratum: Stratum(f.Client)}
+		c = &clientProfile{api: string(f.API), stratum: Stratum(f.Client), client: ClientID(f.Client), first: f.WindowStart}
+		seen := scoring.Caller(f)
+		c.network, c.asn = seen[scoring.SeenNetwork], seen[scoring.SeenASN]
 		p.clients[id] = c
 	}
 	c.requests.add(float64(f.Requests))
@@ -70,16 +95,30 @@ func (p *Profile) Add(f *schemas.ClientFeatures) {
 	}
 	c.volume.add(math.Log1p(f.Decayed15m))
 	c.bytes.add(math.Log1p(f.Bytes15m))
-	trials, failures := scoring.OutcomeCounts(f)
+	c.load.add(math.Log1p(f.Duration15m))
+	c.uploads.add(math.Log1p(f.ReqBytes15m))
+	if f.ObjectWrites > 0 {
+		c.writes.add(float64(f.ObjectWrites))
+	}
+	trials, taken := scoring.WindowShares(f)
 	for i := range trials {
 		c.trials[i] += trials[i]
-		c.failures[i] += failures[i]
+		c.taken[i] += taken[i]
 	}
-	c.steps += float64(f.ObjectNew)
-	c.sequential += float64(min(f.ObjectSequential, f.ObjectNew))
 	if day := f.WindowStart / (24 * 3600 * 1_000_000); day != c.day {
 		c.endDay()
 		c.day = day
+		c.days++
+	}
+	c.meet(f)
+	if m := f.WindowStart / 60_000_000; m != c.minute {
+		c.endMinute()
+		c.minute = m
+	}
+	c.minuteBytes += float64(f.RespBytes)
+	if f.Requests > 0 {
+		p.addMix(c.stratum, id, f)
+		p.addMix(scoring.Pooled, id, f)
 	}
 	c.intervals, c.entropy = f.Intervals, f.IntervalEntropy
 	h := p.hours[c.stratum]
@@ -95,11 +134,108 @@ func (p *Profile) Add(f *schemas.ClientFeatures) {
 // minEntropyIntervals is from how many intervals a day's entropy is read.
 const minEntropyIntervals = 8
 
+func (c *clientProfile) endMinute() {
+	if c.minuteBytes > 0 {
+		c.taken60s.add(math.Log1p(c.minuteBytes))
+	}
+	c.minuteBytes = 0
+}
+
 func (c *clientProfile) endDay() {
+	c.endMinute()
 	if c.intervals >= minEntropyIntervals {
 		c.entropies = append(c.entropies, c.entropy)
 	}
 	c.intervals = 0
+	if c.taken60s.n >= minDayMinutes {
+		c.takenDays = append(c.takenDays, c.taken60s)
+	}
+	c.taken60s = sums{}
+	c.novelToday, c.movedToday = [scoring.NumSeen]bool{}, false
+}
+
+// meet notes what the client was seen as; what is new on its first day is no
+// novelty.
+func (c *clientProfile) meet(f *schemas.ClientFeatures) {
+	caller := scoring.Caller(f)
+	if token, device := scoring.CredentialOf(f), caller[scoring.SeenDevice]; token != 0 && device != 0 {
+		if c.tokens == nil {
+			c.tokens = map[uint32]uint32{}
+		}
+		if owner, ok := c.tokens[token]; !ok {
+			c.tokens[token] = device
+		} else if owner != device && !c.movedToday {
+			c.movedToday = true
+			c.moves++
+		}
+	}
+	for kind, v := range caller {
+		if v == 0 {
+			continue
+		}
+		if c.seen[kind] == nil {
+			c.seen[kind] = map[uint32]int64{}
+		}
+		if _, ok := c.seen[kind][v]; ok {
+			continue
+		}
+		c.seen[kind][v] = c.day
+		if c.days > 1 && !c.novelToday[kind] {
+			c.novelToday[kind] = true
+			c.novel[kind]++
+		}
+	}
+}
+
+// Sizes of the samples that mixes of features are learnt from.
+const (
+	mixClients   = 3000
+	mixPerClient = 16
+)
+
+func (p *Profile) addMix(stratum string, client uint64, f *schemas.ClientFeatures) {
+	m := p.mixes[stratum]
+	if m == nil {
+		var err error
+		m, err = joint.NewFitter(joint.Config{
+			Features: scoring.JointFeatures, Clients: mixClients, PerClient: mixPerClient, Seed: 1, ProjectionSeed: 1,
+		})
+		if err != nil {
+			return // only a number of features that no model can have
+		}
+		p.mixes[stratum] = m
+	}
+	scoring.MixOf(f, &p.mix)
+	m.Add(client, p.mix[:])
+}
+
+// minMixRows is from how many windows a mix of features is learnt.
+const minMixRows = 1000
+
+// Mixes are the joint models of the strata that showed enough; those of a prior
+// are what they lean on.
+func (p *Profile) Mixes(prior map[string]*joint.Model) (map[string]*joint.Model, error) {
+	out := maps.Clone(prior)
+	if out == nil {
+		out = map[string]*joint.Model{}
+	}
+	for name, f := range p.mixes {
+		if f.Rows() < minMixRows {
+			continue
+		}
+		var m *joint.Model
+		var err error
+		if base := prior[name]; base != nil {
+			m, err = f.FitFrom(base, joint.DefaultKappa)
+		} else {
+			m, err = f.Fit()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("fitting the mix of features of %s: %w", name, err)
+		}
+		out[name] = m
+	}
+	return out, nil
 }
 
 // Behaviours sums the profile up: by stratum, with scoring.Pooled for all, and
@@ -124,7 +260,11 @@ func (p *Profile) Behaviours() (strata map[string]*scoring.Behaviour, apis map[s
 	}
 	strata = map[string]*scoring.Behaviour{}
 	for name, cs := range byStratum {
-		strata[name] = summarise(cs)
+		b := p.guard.summarise("", name, cs, false)
+		if b == nil {
+			continue
+		}
+		strata[name] = b
 		if h := p.hours[name]; h != nil {
 			strata[name].Hours = hourProfile(h)
 		}
@@ -133,7 +273,9 @@ func (p *Profile) Behaviours() (strata map[string]*scoring.Behaviour, apis map[s
 	for api, types := range byAPI {
 		apis[api] = map[string]*scoring.Behaviour{}
 		for name, cs := range types {
-			apis[api][name] = summarise(cs)
+			if b := p.guard.summarise(api, name, cs, true); b != nil {
+				apis[api][name] = b
+			}
 		}
 	}
 	return strata, apis
@@ -167,10 +309,15 @@ func summarise(cs []*clientProfile) *scoring.Behaviour {
 	b.Objects = counts(cs, func(c *clientProfile) *sums { return &c.objects })
 	b.Volume = moments(cs, func(c *clientProfile) *sums { return &c.volume })
 	b.Bytes = moments(cs, func(c *clientProfile) *sums { return &c.bytes })
-	b.LoginFailure = shareBound(cs, 0.25, 0.45, func(c *clientProfile) (float64, float64) { return c.failures[0], c.trials[0] })
-	b.Denied = shareBound(cs, 0.2, 0.5, func(c *clientProfile) (float64, float64) { return c.failures[1], c.trials[1] })
-	b.Missing = shareBound(cs, 0.25, 0.5, func(c *clientProfile) (float64, float64) { return c.failures[2], c.trials[2] })
-	b.Sequential = shareBound(cs, 0.2, 0.7, func(c *clientProfile) (float64, float64) { return c.sequential, c.steps })
+	b.Load = moments(cs, func(c *clientProfile) *sums { return &c.load })
+	b.Uploads = moments(cs, func(c *clientProfile) *sums { return &c.uploads })
+	b.Writes = counts(cs, func(c *clientProfile) *sums { return &c.writes })
+	for i := range b.Bounds {
+		r := scoring.ShareBounds[i]
+		b.Bounds[i] = shareBound(cs, r.Low, r.High, func(c *clientProfile) (float64, float64) { return c.taken[i], c.trials[i] })
+	}
+	b.Novelty, b.TokenMoves = novelty(cs)
+	b.DayShift = dayShift(cs)
 	var entropies []float64
 	for _, c := range cs {
 		if len(c.entropies) > 0 {
@@ -184,7 +331,7 @@ func summarise(cs []*clientProfile) *scoring.Behaviour {
 // counts fits means, their spread over clients, and the negative binomial size
 // within clients by the method of moments.
 func counts(cs []*clientProfile, of func(*clientProfile) *sums) scoring.Counts {
-	var means sums
+	var means, sampling sums
 	over, within := 0.0, 0.0 // Σ (variance - mean), Σ mean² of clients with enough windows
 	for _, c := range cs {
 		s := of(c)
@@ -195,6 +342,7 @@ func counts(cs []*clientProfile, of func(*clientProfile) *sums) scoring.Counts {
 		if s.n >= 5 {
 			unbiased := s.variance() * s.n / (s.n - 1)
 			over += unbiased - s.mean()
+			sampling.add(unbiased / s.n)
 			within += s.mean() * s.mean()
 		}
 	}
@@ -205,7 +353,12 @@ func counts(cs []*clientProfile, of func(*clientProfile) *sums) scoring.Counts {
 	if over > 0 && within > 0 {
 		size = min(max(within/over, 0.2), 50)
 	}
-	return scoring.Counts{Mean: max(means.mean(), 0.5), Between: max(means.variance(), 0.05), Size: size}
+	between := means.variance()
+	if sampling.n > 0 {
+		// Means of few windows spread by chance as well.
+		between -= sampling.mean()
+	}
+	return scoring.Counts{Mean: max(means.mean(), 0.5), Between: max(between, 0.05), Size: size}
 }
 
 func moments(cs []*clientProfile, of func(*clientProfile) *sums) scoring.Moments {
@@ -228,6 +381,52 @@ func moments(cs []*clientProfile, of func(*clientProfile) *sums) scoring.Moments
 		m.Within = max(variances.mean(), 0.01)
 	}
 	return m
+}
+
+// minDayMinutes is from how many active minutes a day has a mean.
+const minDayMinutes = 6
+
+// dayShift is the variance of clients' daily means about their own mean, beyond
+// what means of so few minutes vary by chance (one-way analysis of variance).
+func dayShift(cs []*clientProfile) float64 {
+	between, sampling, n := 0.0, 0.0, 0.0
+	for _, c := range cs {
+		days := c.takenDays
+		if len(days) < 2 {
+			continue
+		}
+		var means sums
+		for i := range days {
+			means.add(days[i].mean())
+			sampling += days[i].variance() / (days[i].n - 1)
+		}
+		k := float64(len(days))
+		between += means.variance() * k / (k - 1) * k
+		n += k
+	}
+	if n == 0 {
+		return 0.1
+	}
+	return max((between-sampling)/n, 0.01)
+}
+
+// novelty is on which share of its days after the first a client shows each kind
+// of thing that it did not show before, with half a day of doubt either way.
+func novelty(cs []*clientProfile) (out [scoring.NumSeen]float64, moves float64) {
+	days, all, moved := 0.0, 0.0, 0.0
+	for _, c := range cs {
+		days += max(c.days-1, 0)
+		all += c.days
+		moved += c.moves
+	}
+	for kind := range out {
+		n := 0.0
+		for _, c := range cs {
+			n += c.novel[kind]
+		}
+		out[kind] = (n + 0.5) / (days + 50)
+	}
+	return out, (moved + 0.5) / (all + 50)
 }
 
 // minTrials is from how many trials a client's share is read.

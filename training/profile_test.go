@@ -35,14 +35,14 @@ func near(a, b float64) bool { return math.Abs(a-b) < 1e-9 }
 
 func TestMomentsMatchTheirClosedForm(t *testing.T) {
 	p := NewProfile()
-	// Two clients of six windows: calls 1…6 and 4 each time, and so on.
+	// Two clients of six windows: calls 1…6 and 14 each time, and so on.
 	for i := range int64(6) {
 		p.Add(window("user:a", "bank", i, func(f *schemas.ClientFeatures) {
 			f.Requests, f.WindowObjects = uint32(i+1), uint32(i%2*2)
 			f.Decayed15m, f.Bytes15m = math.Expm1(float64(i)), math.Expm1(2)
 		}))
 		p.Add(window("user:b", "bank", i, func(f *schemas.ClientFeatures) {
-			f.Requests, f.WindowObjects = 4, 5
+			f.Requests, f.WindowObjects = 14, 5
 			f.Decayed15m, f.Bytes15m = math.Expm1(10), math.Expm1(6)
 		}))
 	}
@@ -57,8 +57,9 @@ func TestMomentsMatchTheirClosedForm(t *testing.T) {
 		if b.Clients != 2 || b.Windows != 12 {
 			t.Errorf("%s: %d clients, %d windows", name, b.Clients, b.Windows)
 		}
-		// Means 3.5 and 4; unbiased variances 3.5 and 0.
-		if !near(b.Requests.Mean, 3.75) || !near(b.Requests.Between, 0.0625) {
+		// Means 3.5 and 14, of which (3.5 + 0) / 6 / 2 by chance; unbiased variances
+		// 3.5 and 0.
+		if !near(b.Requests.Mean, 8.75) || !near(b.Requests.Between, 27.5625-3.5/12) {
 			t.Errorf("%s: calls %+v", name, b.Requests)
 		}
 		// Objects where any: means 2 and 5.
@@ -136,12 +137,12 @@ func TestShareBoundIsAHighQuantileOverClients(t *testing.T) {
 		var out []*clientProfile
 		for i := range n {
 			c := &clientProfile{}
-			c.failures[1], c.trials[1] = share(i)
+			c.taken[1], c.trials[1] = share(i)
 			out = append(out, c)
 		}
 		return out
 	}
-	of := func(c *clientProfile) (float64, float64) { return c.failures[1], c.trials[1] }
+	of := func(c *clientProfile) (float64, float64) { return c.taken[1], c.trials[1] }
 	for _, tc := range []struct {
 		name string
 		cs   []*clientProfile
@@ -171,9 +172,10 @@ func TestRefusalsAreCountedAsScoringCountsThem(t *testing.T) {
 		for i := range int64(40) {
 			p.Add(window(fmt.Sprintf("user:u%d", c), "bank", i, func(f *schemas.ClientFeatures) {
 				f.Requests, f.ObjectNew, f.ObjectSequential = 4, 2, 3 // no more in sequence than are new
-				f.LoginAttempts, f.Status4xx = 1, 2
+				f.ObjectAccesses = 4
+				f.LoginAttempts, f.LoginNewAttempts, f.Status4xx = 1, 1, 2
 				if i%2 == 0 {
-					f.LoginFailures, f.Unauthorized = 1, 1
+					f.LoginFailures, f.LoginNewFailures, f.Unauthorized = 1, 1, 1
 				} else {
 					f.Forbidden = 1
 				}
@@ -183,10 +185,10 @@ func TestRefusalsAreCountedAsScoringCountsThem(t *testing.T) {
 	strata, _ := p.Behaviours()
 	b := strata["user"]
 	for name, pair := range map[string][2]float64{
-		"logins": {b.LoginFailure, 0.45}, // 20.5 of 41, capped
-		"denied": {b.Denied, 0.2},        // 20 of 120, below the floor
-		"bad":    {b.Missing, 40.5 / 121},
-		"steps":  {b.Sequential, 0.7},
+		"logins": {b.Bounds[scoring.ShareLogin], 0.45}, // 20.5 of 41, capped
+		"denied": {b.Bounds[scoring.ShareDenied], 0.2},        // 20 of 120, below the floor
+		"bad":    {b.Bounds[scoring.ShareMissing], 40.5 / 121},
+		"steps":  {b.Bounds[scoring.ShareWalk], 0.7},
 	} {
 		if !near(pair[0], pair[1]) {
 			t.Errorf("%s: bound %v, want %v", name, pair[0], pair[1])

@@ -9,6 +9,7 @@ import (
 	"github.com/weir-dev/weir/features"
 	"github.com/weir-dev/weir/schemas"
 	"github.com/weir-dev/weir/scoring"
+	"github.com/weir-dev/weir/scoring/joint"
 )
 
 // Source yields the same records on every call: windows of clients in log
@@ -26,15 +27,26 @@ type Options struct {
 	Prior *scoring.Model
 	// MinStratum is from how many held-out client-days a client type gets a
 	// conformal layer of its own; those with fewer share the pooled one. Default
-	// 30,000: enough to claim one in 10,000 (see scoring.Calibration.Threshold).
+	// 8,000: enough to claim one in 1,000 without extrapolation (see
+	// scoring.Calibration.Threshold).
 	MinStratum int
-	Routes     features.RouteRules
+	// Learnt is what extraction knew of the APIs when it made the Source.
+	Learnt features.Learnt
 	// ClientDays, where set, is told of every client-day of the last calibration
 	// pass: for plots of the layer.
 	ClientDays func(stratum string, held bool, peaks scoring.Scores)
+	// Guard bounds what few clients can teach; nil learns from all alike.
+	Guard *Guard
+	// Trim is which share of client-days, those with the most evidence, behaviour
+	// is not learnt from; 0 leaves out none. It takes four more passes over the
+	// Source.
+	Trim float64
 	// Progress, where set, is told of each of the passes over the Source.
 	Progress func(pass, passes int)
 }
+
+// defaultMinStratum is what a claim of one in 1,000 takes.
+const defaultMinStratum = 8_000
 
 // priorWeight is how many windows the prior weighs beside an API's own.
 const priorWeight = 200
@@ -48,32 +60,46 @@ const minAPIWindows = 30
 // depends on the layer being made.
 func Train(source Source, o Options) (*scoring.Model, error) {
 	if o.MinStratum == 0 {
-		o.MinStratum = 30_000
+		o.MinStratum = defaultMinStratum
 	}
-	pass := func(n int) {
-		if o.Progress != nil {
-			o.Progress(n, 3)
+	rounds := 0
+	if o.Trim > 0 {
+		rounds = trimPasses
+	}
+	passes, passed := 3+2*rounds, 0
+	pass := func() {
+		if passed++; o.Progress != nil {
+			o.Progress(passed, passes)
 		}
 	}
-	m := &scoring.Model{Name: o.Name, Routes: o.Routes, Calibration: map[string]*scoring.Calibration{}}
-	profile := NewProfile()
-	pass(1)
-	if err := source(profile.Add); err != nil {
-		return nil, fmt.Errorf("reading traffic for behaviour: %w", err)
+	var m *scoring.Model
+	var without map[clientDay]bool
+	for round := 0; ; round++ {
+		pass()
+		profile, err := fit(source, &o, without)
+		if err != nil {
+			return nil, err
+		}
+		if m, err = behave(profile, &o); err != nil {
+			return nil, err
+		}
+		if round == rounds {
+			break
+		}
+		pass()
+		if without, err = suspects(source, m, o.Trim); err != nil {
+			return nil, err
+		}
 	}
-	if profile.Clients() == 0 {
-		return nil, ErrTooLittle
-	}
-	strata, apis := profile.Behaviours()
-	if o.Prior == nil {
-		m.Strata = strata
-		m.Calibration[scoring.Pooled] = inert()
-	} else {
-		m.Strata, m.Calibration = o.Prior.Strata, o.Prior.Calibration
-		m.APIs = shrink(apis, o.Prior)
-	}
+	return calibrated(source, m, &o, pass)
+}
+
+// calibrated is the model with layers of its own, or the prior's where there is
+// too little traffic for them. It reads the source twice, because how far a
+// client's own baseline is trusted depends on the layer being made.
+func calibrated(source Source, m *scoring.Model, o *Options, pass func()) (*scoring.Model, error) {
 	for i := range 2 {
-		pass(2 + i)
+		pass()
 		var tell func(string, bool, scoring.Scores)
 		if i == 1 {
 			tell = o.ClientDays
@@ -85,7 +111,7 @@ func Train(source Source, o Options) (*scoring.Model, error) {
 		if o.Prior != nil {
 			// Where the traffic at hand is too little, the prior's layer stays.
 			for name, c := range o.Prior.Calibration {
-				if own, ok := layers[name]; !ok || own.N < o.MinStratum {
+				if own, ok := layers[name]; !ok || own.N < o.MinStratum || !o.Guard.acceptable(own, c) {
 					layers[name] = c
 				}
 			}
@@ -98,6 +124,31 @@ func Train(source Source, o Options) (*scoring.Model, error) {
 		m = &next
 	}
 	return m, m.Seal()
+}
+
+// behave is the model of a profile, under the prior's layers or none.
+func behave(profile *Profile, o *Options) (*scoring.Model, error) {
+	m := &scoring.Model{Name: o.Name, Learnt: o.Learnt, Calibration: map[string]*scoring.Calibration{}}
+	strata, apis := profile.Behaviours()
+	var priorMixes map[string]*joint.Model
+	if o.Prior != nil {
+		priorMixes = o.Prior.Joint
+	}
+	var err error
+	if m.Joint, err = profile.Mixes(priorMixes); err != nil {
+		return nil, err
+	}
+	if o.Prior == nil {
+		if m.Strata = strata; strata[scoring.Pooled] == nil {
+			return nil, ErrTooLittle
+		}
+		m.Calibration[scoring.Pooled] = inert()
+		return m, nil
+	}
+	m.Strata, m.Calibration = o.Prior.Strata, o.Prior.Calibration
+	m.APIs = shrink(apis, o.Prior)
+	m.Learnt.Status = profile.Status()
+	return m, nil
 }
 
 // inert is a layer that takes no action.
@@ -128,7 +179,12 @@ func shrink(apis map[string]map[string]*scoring.Behaviour, prior *scoring.Model)
 }
 
 func blend(prior, own *scoring.Behaviour) *scoring.Behaviour {
-	w := float64(own.Windows) / (float64(own.Windows) + priorWeight)
+	return between(prior, own, float64(own.Windows)/(float64(own.Windows)+priorWeight))
+}
+
+// between is the behaviour that lies the share w of the way from prior to own. The
+// counts behind it are own's, the hours the prior's.
+func between(prior, own *scoring.Behaviour, w float64) *scoring.Behaviour {
 	mix := func(p, o float64) float64 { return (1-w)*p + w*o }
 	counts := func(p, o scoring.Counts) scoring.Counts {
 		return scoring.Counts{Mean: mix(p.Mean, o.Mean), Between: mix(p.Between, o.Between), Size: mix(p.Size, o.Size)}
@@ -140,9 +196,16 @@ func blend(prior, own *scoring.Behaviour) *scoring.Behaviour {
 		Windows: own.Windows, Clients: own.Clients,
 		Requests: counts(prior.Requests, own.Requests), Objects: counts(prior.Objects, own.Objects),
 		Volume: moments(prior.Volume, own.Volume), Bytes: moments(prior.Bytes, own.Bytes), Entropy: moments(prior.Entropy, own.Entropy),
-		LoginFailure: mix(prior.LoginFailure, own.LoginFailure), Denied: mix(prior.Denied, own.Denied),
-		Missing: mix(prior.Missing, own.Missing), Sequential: mix(prior.Sequential, own.Sequential),
+		Load: moments(prior.Load, own.Load), Uploads: moments(prior.Uploads, own.Uploads), Writes: counts(prior.Writes, own.Writes),
 		EntropyFloor: mix(prior.EntropyFloor, own.EntropyFloor),
+	}
+	for i := range b.Bounds {
+		b.Bounds[i] = mix(prior.Bounds[i], own.Bounds[i])
+	}
+	b.DayShift = mix(prior.DayShift, own.DayShift)
+	b.TokenMoves = mix(prior.TokenMoves, own.TokenMoves)
+	for i := range b.Novelty {
+		b.Novelty[i] = mix(prior.Novelty[i], own.Novelty[i])
 	}
 	for i := range b.Hours {
 		b.Hours[i] = prior.Hours[i]
@@ -160,15 +223,14 @@ func calibrate(source Source, m *scoring.Model, minStratum int, tell func(string
 	}
 	type peaks struct {
 		stratum string
+		isNew   bool // the client's first day on the API
 		held    bool // one client's days are all held out or all not, on whatever API
 		max     scoring.Scores
 	}
 	days := map[clientDay]*peaks{}
+	firsts := map[uint64]int64{} // day of a client's first call
 	var order []clientDay
-	policy := scoring.DefaultPolicy()
-	// Alphas this small reach no threshold: nothing is ever decided.
-	policy.AlphaThrottle, policy.AlphaChallenge, policy.AlphaBlock = 1e-12, 1e-12, 1e-12
-	s, err := scoring.New(scoring.Config{Model: m, Policy: policy, Clients: 4 << 20, Shards: 1})
+	s, err := onlooker(m)
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +238,12 @@ func calibrate(source Source, m *scoring.Model, minStratum int, tell func(string
 		k := clientDay{xxhash.Sum64(f.Client)*31 + xxhash.Sum64(f.API)*7 + xxhash.Sum64(f.Tenant), f.WindowStart / (24 * 3600 * 1_000_000)}
 		p := days[k]
 		if p == nil {
-			p = &peaks{stratum: Stratum(f.Client), held: (xxhash.Sum64(f.Client)+xxhash.Sum64(f.Tenant)*7)>>17&1 != 0}
+			first, ok := firsts[k.client]
+			if !ok {
+				first = k.day
+				firsts[k.client] = first
+			}
+			p = &peaks{stratum: Stratum(f.Client), isNew: k.day == first, held: (xxhash.Sum64(f.Client)+xxhash.Sum64(f.Tenant)*7)>>17&1 != 0}
 			days[k] = p
 			order = append(order, k)
 		}
@@ -184,7 +251,7 @@ func calibrate(source Source, m *scoring.Model, minStratum int, tell func(string
 			p.max[i] = max(p.max[i], x)
 		}
 	}
-	if err := source(func(f *schemas.ClientFeatures) { s.Features(f, 0, nil) }); err != nil {
+	if err := source(func(f *schemas.ClientFeatures) { s.Features(f, 0, unheard{}) }); err != nil {
 		return nil, fmt.Errorf("reading traffic for calibration: %w", err)
 	}
 	fitting, held := map[string][]scoring.Scores{}, map[string][]scoring.Scores{}
@@ -195,19 +262,26 @@ func calibrate(source Source, m *scoring.Model, minStratum int, tell func(string
 			into = fitting
 		}
 		if tell != nil {
-			tell(p.stratum, p.held, p.max)
+			name := p.stratum
+			if p.isNew {
+				name += scoring.NewClients
+			}
+			tell(name, p.held, p.max)
 		}
 		pools := []string{p.stratum, scoring.Pooled}
 		if p.stratum != features.ClientConsumer {
 			pools = append(pools, scoring.PooledPeople)
 		}
 		for _, pool := range pools {
+			if p.isNew {
+				pool += scoring.NewClients
+			}
 			into[pool] = append(into[pool], p.max)
 		}
 	}
 	layers := map[string]*scoring.Calibration{}
 	for name, h := range held {
-		if len(h) >= minStratum || name == scoring.Pooled {
+		if len(h) >= minStratum || name == scoring.Pooled || name == scoring.Pooled+scoring.NewClients {
 			layers[name] = scoring.NewCalibration(fitting[name], h)
 		}
 	}

@@ -115,7 +115,7 @@ func TestOneSourceMakesOneModel(t *testing.T) {
 	if version(6, Options{}) == a {
 		t.Error("two sources made one model")
 	}
-	if version(5, Options{Routes: features.RouteRules{Collapsed: []features.CollapsedRoute{{Parent: "/x"}}}}) == a {
+	if version(5, Options{Learnt: features.Learnt{Routes: features.RouteRules{Collapsed: []features.CollapsedRoute{{Parent: "/x"}}}}}) == a {
 		t.Error("routes are not part of the model")
 	}
 }
@@ -260,18 +260,33 @@ func TestOwnNumbersAreShrunkTowardsThePrior(t *testing.T) {
 	base := &scoring.Behaviour{
 		Windows: 9000, Clients: 70, Requests: scoring.Counts{Mean: 2, Between: 2, Size: 2}, Objects: scoring.Counts{Mean: 2, Between: 2, Size: 2},
 		Volume: scoring.Moments{Mean: 2, Between: 2, Within: 2}, Bytes: scoring.Moments{Mean: 2, Between: 2, Within: 2}, Entropy: scoring.Moments{Mean: 2, Between: 2, Within: 2},
-		LoginFailure: 0.2, Denied: 0.2, Missing: 0.2, Sequential: 0.2, EntropyFloor: 2,
+		Load: scoring.Moments{Mean: 2, Between: 2, Within: 2}, Uploads: scoring.Moments{Mean: 2, Between: 2, Within: 2}, Writes: scoring.Counts{Mean: 2, Between: 2, Size: 2},
+		EntropyFloor: 2, DayShift: 0.2,
+	}
+	for i := range base.Bounds {
+		base.Bounds[i] = 0.2
+	}
+	for i := range base.Novelty {
+		base.Novelty[i] = 0.02
 	}
 	base.Hours[3] = 1.5
 	other := *base
 	other.Requests.Mean = 100
 	prior := &scoring.Model{Strata: map[string]*scoring.Behaviour{"user": base, scoring.Pooled: &other}}
 	of := func(windows int) *scoring.Behaviour {
-		return &scoring.Behaviour{
+		b := &scoring.Behaviour{
 			Windows: windows, Clients: 5, Requests: scoring.Counts{Mean: 6, Between: 6, Size: 6}, Objects: scoring.Counts{Mean: 6, Between: 6, Size: 6},
 			Volume: scoring.Moments{Mean: 6, Between: 6, Within: 6}, Bytes: scoring.Moments{Mean: 6, Between: 6, Within: 6}, Entropy: scoring.Moments{Mean: 6, Between: 6, Within: 6},
-			LoginFailure: 0.6, Denied: 0.6, Missing: 0.6, Sequential: 0.6, EntropyFloor: 6,
+			Load: scoring.Moments{Mean: 6, Between: 6, Within: 6}, Uploads: scoring.Moments{Mean: 6, Between: 6, Within: 6}, Writes: scoring.Counts{Mean: 6, Between: 6, Size: 6},
+			EntropyFloor: 6, DayShift: 0.6,
 		}
+		for i := range b.Bounds {
+			b.Bounds[i] = 0.6
+		}
+		for i := range b.Novelty {
+			b.Novelty[i] = 0.06
+		}
+		return b
 	}
 	got := shrink(map[string]map[string]*scoring.Behaviour{
 		"bank": {"user": of(priorWeight), "device": of(3 * priorWeight), "ip": of(minAPIWindows - 1)},
@@ -281,7 +296,9 @@ func TestOwnNumbersAreShrunkTowardsThePrior(t *testing.T) {
 	for name, pair := range map[string][2]float64{
 		"requests": {b.Requests.Mean, 4}, "requests between": {b.Requests.Between, 4}, "requests size": {b.Requests.Size, 4},
 		"objects": {b.Objects.Mean, 4}, "volume": {b.Volume.Within, 4}, "bytes": {b.Bytes.Between, 4}, "entropy": {b.Entropy.Mean, 4},
-		"logins": {b.LoginFailure, 0.4}, "denied": {b.Denied, 0.4}, "missing": {b.Missing, 0.4}, "sequential": {b.Sequential, 0.4}, "floor": {b.EntropyFloor, 4},
+		"load": {b.Load.Mean, 4}, "uploads": {b.Uploads.Between, 4}, "writes": {b.Writes.Size, 4}, "floor": {b.EntropyFloor, 4},
+		"logins": {b.Bounds[scoring.ShareLogin], 0.4}, "structure": {b.Bounds[scoring.ShareStructure], 0.4},
+		"devices": {b.Novelty[scoring.SeenDevice], 0.04}, "networks": {b.Novelty[scoring.SeenNetwork], 0.04}, "days": {b.DayShift, 0.4},
 		"windows": {float64(b.Windows), priorWeight}, "clients": {float64(b.Clients), 5}, "hour": {b.Hours[3], 1.5},
 	} {
 		if !near(pair[0], pair[1]) {

@@ -359,14 +359,16 @@ func (d *demo) result(report *eval.Report, traffic simulate.Config, n int, took 
 		BenignClients: traffic.Clients, BenignBlocked: []string{},
 		Events: n, EventsPerSecond: float64(n) / took.Seconds(),
 	}
-	for _, a := range report.Attacks() {
+	instances := report.Result().Instances
+	for i := range instances {
+		a := &instances[i]
 		if a.Found() {
 			r.Found++
 		}
-		r.Attacks = append(r.Attacks, demoAttack{a.Name, a.Entities, a.Blocked, a.MedianDelay().Seconds(), a.Named, a.MedianDelay()})
+		r.Attacks = append(r.Attacks, demoAttack{a.Attack, a.Entities, a.Blocked, a.MedianDelay().Seconds(), a.Named, a.MedianDelay()})
 	}
-	for _, v := range report.FalseBlocks() {
-		r.BenignBlocked = append(r.BenignBlocked, v.Entity.String())
+	for _, b := range report.FalseBlocks() {
+		r.BenignBlocked = append(r.BenignBlocked, b.Verdict.Entity.String())
 	}
 	r.OK = r.Found == len(r.Attacks) && len(r.BenignBlocked) == 0
 	d.mu.Lock()

@@ -43,8 +43,8 @@ On your own access log:          weir detect /var/log/nginx/access.log`,
 		SilenceUsage:  true,
 	}
 	c.AddCommand(
-		demoCommand(), runCommand(), detectCommand(), simulateCommand(),
-		blocklistCommand(), allowCommand(), topicsCommand(), lagCommand(),
+		demoCommand(), runCommand(), detectCommand(), trainCommand(), modelsCommand(), evalCommand(), simulateCommand(),
+		explainCommand(), blocklistCommand(), allowCommand(), topicsCommand(), lagCommand(),
 		configCommand(), versionCommand(),
 	)
 	return c

@@ -17,6 +17,7 @@ func runCommand() *cobra.Command {
   score    judges features, writes verdicts and the blocklist
   sink     writes history to Parquet and ClickHouse
   enforce  answers gateways
+  learn    makes models of the traffic and puts them to use (learn.enabled)
 
 Without --brokers it brings its own single-node broker, kept in --data-dir.`,
 		Example: `  weir run --data-dir /var/lib/weir

@@ -30,7 +30,10 @@ var rules = []rule{
 	{folder: "schemas", only: []string{module + "/schemas", "google.golang.org/protobuf"}},
 	{
 		folder: "features", pure: true,
-		only: []string{module + "/schemas", module + "/internal/slab", "github.com/cespare/xxhash/v2", "github.com/dchest/siphash"},
+		only: []string{
+			module + "/schemas", module + "/features", module + "/internal/slab",
+			"github.com/cespare/xxhash/v2", "github.com/dchest/siphash", "github.com/corazawaf/libinjection-go",
+		},
 	},
 	{
 		folder: "scoring", pure: true,
