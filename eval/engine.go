@@ -18,6 +18,9 @@ type Setup struct {
 	Clients int
 	// Disorder is how far out of time order events may come. Default: 2 s.
 	Disorder time.Duration
+	// From is where what counts begins. What comes before is history: it teaches
+	// the clients' habits, and is neither reported nor ranked.
+	From time.Time
 	// Decoys are routes that nobody is told of.
 	Decoys []features.Decoy
 	// Alone leaves out what many clients show together.
@@ -39,6 +42,7 @@ type Engine struct {
 	report  *Report
 	ranking *Ranking
 	verdict func(*schemas.Verdict)
+	from    int64 // µs
 	offset  int64
 }
 
@@ -50,6 +54,9 @@ func NewEngine(setup Setup, report *Report, ranking *Ranking) (*Engine, error) {
 		setup.Clients = 200_000
 	}
 	e := &Engine{report: report, ranking: ranking, verdict: setup.Verdict}
+	if !setup.From.IsZero() {
+		e.from = setup.From.UnixMicro()
+	}
 	x, err := extraction(setup)
 	if err != nil {
 		return nil, err
@@ -102,11 +109,13 @@ func extraction(setup Setup) (features.Config, error) {
 // Event takes the next event, which must not lie further back in time than
 // extraction allows.
 func (e *Engine) Event(ev *schemas.Event, c Caller) {
-	if e.report != nil {
-		e.report.Call(ev, c)
-	}
-	if e.ranking != nil {
-		e.ranking.call(ev, c)
+	if ev.Time >= e.from {
+		if e.report != nil {
+			e.report.Call(ev, c)
+		}
+		if e.ranking != nil {
+			e.ranking.call(ev, c)
+		}
 	}
 	e.x.Apply(ev, ev.Time, e.offset, e)
 	e.offset++
@@ -134,6 +143,9 @@ func (e *Engine) Aggregate(a *schemas.Aggregate) {
 
 // Verdict implements scoring.Emitter.
 func (e *Engine) Verdict(v *schemas.Verdict) {
+	if v.Time.UnixMicro() < e.from {
+		return
+	}
 	e.report.Verdict(v)
 	if e.verdict != nil {
 		e.verdict(v)

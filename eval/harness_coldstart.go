@@ -61,6 +61,7 @@ func runColdStart(ctx context.Context, o *Options) (*SuiteResult, error) {
 	for _, n := range lengths {
 		runs, err := each(ctx, o, fmt.Sprintf("cold start: %d windows", n), seeds, func(ctx context.Context, i int) (judged, error) {
 			train, test := attackWorld(uint64(301+i), clients, strange())
+			test.Duration = 36 * time.Hour // nobody is known yet
 			model := o.Prior
 			if n > 0 {
 				var err error

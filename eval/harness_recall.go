@@ -46,13 +46,17 @@ type AblationRow struct {
 	Lost    map[string]float64 `json:"lost,omitempty"` // recall by attack, where it falls
 }
 
-// attackWorld is a day of a world, two days after the ones that its model was
-// trained on, with attacks.
+// history is how long clients are known before the attacks of a test begin. The
+// first two days of it are those that models are trained on.
+const history = 72 * time.Hour
+
+// attackWorld is a day and a half of a world with attacks, a day after the ones
+// that its model was trained on.
 func attackWorld(seed uint64, clients int, of simulate.World) (train, test simulate.Config) {
 	train = simulate.DefaultConfig()
 	train.Seed, train.Clients, train.Duration, train.World = seed, clients, 48*time.Hour, of
 	test = train
-	test.Start, test.Duration = train.Start.Add(train.Duration), 36*time.Hour
+	test.Duration = history + 36*time.Hour
 	return train, test
 }
 
@@ -79,12 +83,12 @@ type judged struct {
 func judgeAttacks(ctx context.Context, o *Options, what string, worlds []trainedWorld, count int, intensity float64, ranked bool, without string) ([]judged, error) {
 	return each(ctx, o, what, len(worlds), func(ctx context.Context, i int) (judged, error) {
 		cfg := worlds[i].test
-		specs, err := everyAttack(cfg, 3*time.Hour, 6*time.Minute, count, intensity)
+		specs, err := everyAttack(cfg, history+3*time.Hour, 6*time.Minute, count, intensity)
 		if err != nil {
 			return judged{}, err
 		}
 		cfg.Attacks = specs
-		setup := Setup{Model: worlds[i].model, Policy: policyAt(recallAlpha)}
+		setup := Setup{Model: worlds[i].model, Policy: policyAt(recallAlpha), From: cfg.Start.Add(history)}
 		w := world{cfg: cfg, setup: setup.without(without, o.Without), ranked: ranked}
 		report, ranking, err := w.judge(ctx)
 		if err != nil {
@@ -234,13 +238,18 @@ func ablation(ctx context.Context, o *Options, worlds []trainedWorld) ([]Ablatio
 
 // specials measures the attacks that have targets of their own.
 func specials(ctx context.Context, o *Options, worlds []trainedWorld, out *SuiteResult) error {
-	failures, err := stuffingFailures(o.Prior)
+	failures, err := stuffingFailures(o.Prior, policyAt(recallAlpha))
+	if err != nil {
+		return err
+	}
+	strict, err := stuffingFailures(o.Prior, scoring.DefaultPolicy())
 	if err != nil {
 		return err
 	}
 	out.Figures = append(out.Figures, Figure{
 		Name: "failed logins until the block, at any pace", Measured: float64(failures), N: len(stuffingPaces()) * 3,
 		Low: float64(failures), High: float64(failures), Target: "<= 15", Met: failures <= 15,
+		Note: fmt.Sprintf("%d under the default policy of one in 10,000", strict),
 	})
 	many := func(name, what string, target float64, within func(*Instance) bool) error {
 		if !slices.Contains(simulate.Attacks(), name) {
@@ -251,9 +260,9 @@ func specials(ctx context.Context, o *Options, worlds []trainedWorld, out *Suite
 		runs, err := each(ctx, o, "recall: "+what, min(len(worlds), o.pick(3, 1)), func(ctx context.Context, i int) (*Result, error) {
 			cfg := worlds[i].test
 			for k := range o.pick(40, 4) {
-				cfg.Attacks = append(cfg.Attacks, simulate.AttackSpec{Name: name, Variant: variant, Start: 2*time.Hour + time.Duration(k)*9*time.Minute})
+				cfg.Attacks = append(cfg.Attacks, simulate.AttackSpec{Name: name, Variant: variant, Start: history + 2*time.Hour + time.Duration(k)*9*time.Minute})
 			}
-			w := world{cfg: cfg, setup: Setup{Model: worlds[i].model, Policy: policyAt(recallAlpha)}}
+			w := world{cfg: cfg, setup: Setup{Model: worlds[i].model, Policy: policyAt(recallAlpha), From: cfg.Start.Add(history)}}
 			report, _, err := w.judge(ctx)
 			if err != nil {
 				return nil, err
@@ -309,9 +318,9 @@ func distributed(ctx context.Context, o *Options, worlds []trainedWorld, out *Su
 	runs, err := each(ctx, o, "recall: distributed DoS", n, func(ctx context.Context, i int) (*Report, error) {
 		t := worlds[i/len(variants)]
 		cfg := t.test
-		cfg.Duration = 8 * time.Hour
-		cfg.Attacks = []simulate.AttackSpec{{Name: name, Variant: variants[i%len(variants)], Start: 5 * time.Hour}}
-		w := world{cfg: cfg, setup: Setup{Model: t.model, Policy: policyAt(recallAlpha)}}
+		cfg.Duration = history + 8*time.Hour
+		cfg.Attacks = []simulate.AttackSpec{{Name: name, Variant: variants[i%len(variants)], Start: history + 5*time.Hour}}
+		w := world{cfg: cfg, setup: Setup{Model: t.model, Policy: policyAt(recallAlpha), From: cfg.Start.Add(history)}}
 		report, _, err := w.judge(ctx)
 		return report, err
 	})

@@ -17,13 +17,12 @@ func stuffingPaces() []time.Duration {
 const mostFailures = 60
 
 // stuffingFailures is the most failed logins that any client gets through before
-// its block, at any pace, under the default policy: the count matters, the pace
-// does not.
-func stuffingFailures(model *scoring.Model) (int, error) {
+// its block, at any pace, under a policy: the count matters, the pace does not.
+func stuffingFailures(model *scoring.Model, policy scoring.Policy) (int, error) {
 	worst := 0
 	for _, client := range []string{features.ClientIP, features.ClientDevice, features.ClientSession} {
 		for _, pace := range stuffingPaces() {
-			n, err := failuresUntilBlock(model, client, pace)
+			n, err := failuresUntilBlock(model, policy, client, pace)
 			if err != nil {
 				return 0, err
 			}
@@ -33,7 +32,7 @@ func stuffingFailures(model *scoring.Model) (int, error) {
 	return worst, nil
 }
 
-func failuresUntilBlock(model *scoring.Model, client string, pace time.Duration) (int, error) {
+func failuresUntilBlock(model *scoring.Model, policy scoring.Policy, client string, pace time.Duration) (int, error) {
 	start := time.Date(2026, 3, 4, 0, 5, 0, 0, time.UTC)
 	ev := schemas.NewEvent()
 	ev.API, ev.Method, ev.Path, ev.Status = []byte("bank"), []byte("POST"), []byte("/v1/login"), 401
@@ -49,7 +48,7 @@ func failuresUntilBlock(model *scoring.Model, client string, pace time.Duration)
 		EntityType: entity.Type, Entity: entity.Value, Attack: schemas.AttackCredentialStuffing,
 		Start: start, End: start.Add(mostFailures * pace),
 	}}, 0)
-	e, err := NewEngine(Setup{Model: model, Policy: scoring.DefaultPolicy(), Clients: 100}, report, nil)
+	e, err := NewEngine(Setup{Model: model, Policy: policy, Clients: 100}, report, nil)
 	if err != nil {
 		return 0, err
 	}

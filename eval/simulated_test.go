@@ -16,7 +16,7 @@ func TestStuffingIsBlockedWithinFifteenFailures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := stuffingFailures(model)
+	n, err := stuffingFailures(model, policyAt(recallAlpha))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -106,7 +106,7 @@ func New(cfg Config) (*Extractor, error) {
 	if cfg.Knowledge == nil {
 		cfg.Knowledge = noKnowledge()
 	}
-	x := &Extractor{cfg: cfg, shards: make([]*shard, cfg.Shards), inspector: inspector{parameters: parameters.NewScratch()}}
+	x := &Extractor{cfg: cfg, shards: make([]*shard, cfg.Shards), inspector: inspector{parameters: parameters.NewScratch(), seed: cfg.Seed}}
 	for i := range x.shards {
 		x.shards[i] = newShard(cfg)
 	}

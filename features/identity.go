@@ -29,9 +29,10 @@ const unknownClient = "ip:unknown"
 // device is a TLS fingerprint with a user-agent family inside one client
 // network, because a fingerprint alone is shared by a browser's every user.
 //
-// On a call that was refused as unauthenticated (401), user, consumer and
-// credential are what the caller claimed and could not prove: it is keyed as if
-// it had claimed nothing, so that nobody is judged by calls in their name.
+// On a call that was refused as unauthenticated (401), user and consumer are what
+// the caller claimed and could not prove: it is keyed by the credential that it
+// showed, which names nobody but whoever has it, or as if it had claimed nothing,
+// so that nobody is judged by calls in their name.
 func AppendClientKey(dst []byte, e *schemas.Event) []byte {
 	key := func(kind string, value []byte) []byte {
 		dst = append(dst, kind...)
@@ -44,7 +45,7 @@ func AppendClientKey(dst []byte, e *schemas.Event) []byte {
 		return key(ClientUser, e.User)
 	case proven && len(e.Consumer) > 0:
 		return key(ClientConsumer, e.Consumer)
-	case proven && len(e.Credential) > 0:
+	case len(e.Credential) > 0:
 		return key(ClientCredential, e.Credential)
 	case len(e.Session) > 0:
 		return key(ClientSession, e.Session)

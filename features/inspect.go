@@ -1,6 +1,8 @@
 package features
 
 import (
+	"github.com/dchest/siphash"
+
 	"github.com/weir-dev/weir/features/parameters"
 	"github.com/weir-dev/weir/features/payload"
 	"github.com/weir-dev/weir/schemas"
@@ -18,6 +20,10 @@ type inspector struct {
 	values     payload.Scratch
 	parameters *parameters.Scratch
 	found      finding
+	// agents holds hashes of user agents that were found harmless: the same few
+	// come with nearly every call.
+	agents [1024]uint64
+	seed   Seed // so that nobody can make a user agent that is taken for another
 }
 
 // finding is what a look into one call found, or the worst of a hop. Its text
@@ -41,15 +47,24 @@ func (k *Knowledge) inspect(in *inspector, o *observation, e *schemas.Event, rou
 		return
 	}
 	if k.payload != nil {
-		if v, where, name, ok := k.payload.Request(&in.values, e); ok {
-			o.flags |= isInspected
-			if v.Confidence >= k.threshold {
-				o.flags |= isPayloadHit
-				f.confidence = v.Confidence
-				f.class = append(f.class[:0], v.Class...)
-				f.where = appendWhere(f.where[:0], where.String(), name)
-				f.span = appendSpan(f.span[:0], v.Decoded, v.SpanStart, v.SpanEnd)
-			}
+		agent := siphash.Hash(in.seed.K0, in.seed.K1, e.UserAgent)
+		known, kept := &in.agents[agent%uint64(len(in.agents))], e.UserAgent
+		if *known == agent {
+			e.UserAgent = nil
+		}
+		v, where, name, ok := k.payload.Request(&in.values, e)
+		e.UserAgent = kept
+		// Every call counts as looked at, whether its agent was looked up or judged.
+		o.flags |= isInspected
+		if !ok || v.Confidence < k.threshold {
+			*known = agent
+		}
+		if ok && v.Confidence >= k.threshold {
+			o.flags |= isPayloadHit
+			f.confidence = v.Confidence
+			f.class = append(f.class[:0], v.Class...)
+			f.where = appendWhere(f.where[:0], where.String(), name)
+			f.span = appendSpan(f.span[:0], v.Decoded, v.SpanStart, v.SpanEnd)
 		}
 	}
 	if k.structure != nil {

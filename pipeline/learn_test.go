@@ -16,12 +16,12 @@ import (
 	"github.com/weir-dev/weir/simulate"
 )
 
-// calmTraffic is benign: so many hours of people.
-func calmTraffic(t *testing.T, hours time.Duration) []simulate.Record {
+// calmTraffic is benign: so long of people.
+func calmTraffic(t *testing.T, length time.Duration) []simulate.Record {
 	t.Helper()
 	cfg := simulate.DefaultConfig()
 	cfg.Seed, cfg.Start = 8, cfg.Start.Add(9*time.Hour)
-	cfg.Clients, cfg.Duration, cfg.Activity = 150, hours*time.Hour, 20
+	cfg.Clients, cfg.Duration, cfg.Activity = 80, length, 20
 	g, err := simulate.New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +54,7 @@ func (b *bench) learn(golden *scoring.Model, change func(*LearnConfig)) {
 
 func TestWhatIsLearntIsPutToUse(t *testing.T) {
 	b := newBench(t, embeddedBroker(t), "learning.")
-	traffic := calmTraffic(t, 3)
+	traffic := calmTraffic(t, 3*time.Hour)
 	half := slices.IndexFunc(traffic, func(r simulate.Record) bool { return r.Time > traffic[0].Time+90*60*1_000_000 })
 	b.send(traffic[:half])
 	b.run(0, 0)
@@ -111,7 +111,7 @@ func (b *bench) active() string {
 
 func TestAModelThatWouldBlockTooManyIsNotPutToUse(t *testing.T) {
 	b := newBench(t, embeddedBroker(t), "strict.")
-	b.send(calmTraffic(t, 2))
+	b.send(calmTraffic(t, 2*time.Hour))
 	b.run(0, 0)
 	strict := *prior(t)
 	strict.Calibration = map[string]*scoring.Calibration{}

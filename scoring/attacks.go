@@ -36,7 +36,7 @@ func Catalogue() []Attack {
 		},
 		{
 			Name: schemas.AttackAccountTakeover, Title: "Account takeover",
-			OWASP: []string{"API2:2023"}, MITRE: []string{"T1078", "T1550.001", "T1539"}, PingIntelligence: []string{"4", "16", "17", "31", "38"},
+			OWASP: []string{"API2:2023"}, MITRE: []string{"T1078", "T1550.001", "T1550.004"}, PingIntelligence: []string{"4", "16", "17", "31", "38"},
 			Seen:     "A known client's token, cookie or key is used by a device and from a place that it was never seen with.",
 			Evidence: "identity: a likelihood ratio over device, network, country and hour; two devices taking turns",
 			Remedy:   "Revoke the credential, end the account's sessions and verify its owner.",
@@ -50,21 +50,21 @@ func Catalogue() []Attack {
 		},
 		{
 			Name: schemas.AttackFunctionProbing, Title: "Function probing",
-			OWASP: []string{"API5:2023"}, MITRE: []string{"T1190", "T1069"}, PingIntelligence: []string{"8", "34"},
+			OWASP: []string{"API5:2023"}, MITRE: []string{"T1190"}, PingIntelligence: []string{"8", "34"},
 			Seen:     "A client tries functions that it has no rights to.",
 			Evidence: "outcome: an e-process over denied calls",
 			Remedy:   "Check the function-level authorisation of the routes that did answer it.",
 		},
 		{
 			Name: schemas.AttackDataExfiltration, Title: "Data exfiltration",
-			OWASP: []string{"API6:2023", "API1:2023"}, MITRE: []string{"T1530", "T1567"}, PingIntelligence: []string{"1", "39"},
+			OWASP: []string{"API6:2023", "API1:2023"}, MITRE: []string{"T1213", "T1119"}, PingIntelligence: []string{"1", "39"},
 			Seen:     "A client takes far more data than it or its kind does.",
 			Evidence: "rate: response bytes of a quarter of an hour; object: distinct objects",
 			Remedy:   "Find out what was taken from the events named, and whose it is.",
 		},
 		{
 			Name: schemas.AttackSlowExfiltration, Title: "Slow exfiltration",
-			OWASP: []string{"API6:2023"}, MITRE: []string{"T1530", "T1030"}, PingIntelligence: []string{"21", "39"},
+			OWASP: []string{"API6:2023"}, MITRE: []string{"T1213", "T1030"}, PingIntelligence: []string{"21", "39"},
 			Seen:     "A client takes a little more than its own habit, hour after hour.",
 			Evidence: "drift: a CUSUM of each window's bytes against the client's own baseline",
 			Remedy:   "Ask the client's owner what changed; if nothing did, treat the credential as stolen.",
@@ -92,7 +92,7 @@ func Catalogue() []Attack {
 		},
 		{
 			Name: schemas.AttackCodeInjection, Title: "Code injection",
-			OWASP: []string{"API8:2023", "API10:2023"}, MITRE: []string{"T1190", "T1059"}, PingIntelligence: []string{"11", "37", "41"},
+			OWASP: []string{"API8:2023", "API7:2023"}, MITRE: []string{"T1190", "T1059"}, PingIntelligence: []string{"11", "37", "41"},
 			Seen:     "Values hold SQL, scripts, commands, templates or paths instead of data.",
 			Evidence: "payload: parameter structure, a language model, a classifier and libinjection on decoded values",
 			Remedy:   "Check the route named for how it uses the parameter, and whether any call succeeded.",
@@ -134,7 +134,7 @@ func Catalogue() []Attack {
 		},
 		{
 			Name: schemas.AttackIntervalAbuse, Title: "Interval abuse",
-			OWASP: []string{"API6:2023"}, MITRE: []string{"T1071.001"}, PingIntelligence: []string{"10", "38"},
+			OWASP: []string{"API6:2023"}, MITRE: []string{"T1657"}, PingIntelligence: []string{"10", "38"},
 			Seen:     "A business call is repeated with the regularity of a machine, as in penny drops and card checks.",
 			Evidence: "timing: what an adaptive code saves on the intervals",
 			Remedy:   "Limit the business action by account and beneficiary, and ask for proof of a person.",

@@ -22,6 +22,11 @@ func TestAttackIsNamedByWhatLedAndWhatFired(t *testing.T) {
 		ev.Trials[b], ev.Taken[b] = m, m
 		return ev
 	}
+	shifted := func(nats float64) Evidence {
+		ev := Evidence{Today: Baseline{N: 20, Mean: 8 + nats}}
+		ev.Own[baseTaken] = Baseline{N: 100, Mean: 8, M2: 30}
+		return ev
+	}
 	code := func(ev Evidence, hits float64) Evidence {
 		ev.Runs[runPayload].Observed = hits
 		return ev
@@ -73,6 +78,13 @@ func TestAttackIsNamedByWhatLedAndWhatFired(t *testing.T) {
 		{"writes", ChannelWrites, Scores{}, Evidence{}, nil, schemas.AttackDataDestruction},
 		{"regular intervals", ChannelTiming, Scores{}, Evidence{}, nil, schemas.AttackIntervalAbuse},
 		{"more every hour", ChannelDrift, Scores{}, Evidence{}, nil, schemas.AttackSlowExfiltration},
+		{"much more at once", ChannelDrift, Scores{}, shifted(manyTimes + 0.1), nil, schemas.AttackDataExfiltration},
+		{"a little more each time", ChannelDrift, Scores{}, shifted(manyTimes - 0.1), nil, schemas.AttackSlowExfiltration},
+		{"an odd way, with code in the values", ChannelSteps, fired(ChannelPayload), Evidence{}, nil, schemas.AttackCodeInjection},
+		{"an odd mix, by the clock", ChannelJoint, fired(ChannelTiming), Evidence{}, nil, schemas.AttackIntervalAbuse},
+		{"an odd mix of slow calls", ChannelJoint, fired(ChannelExcess), share(ShareSlow, 9), nil, schemas.AttackExpensiveCalls},
+		{"odd parameters of slow calls", ChannelStructure, fired(ChannelExcess), share(ShareSlow, 9), nil, schemas.AttackExpensiveCalls},
+		{"an odd mix", ChannelJoint, Scores{}, Evidence{}, func(f *schemas.ClientFeatures) { f.Mutations = 1 }, schemas.AttackExtremeClient},
 		{"an odd way", ChannelSteps, Scores{}, Evidence{}, nil, schemas.AttackSequenceAbuse},
 		{"steps left out", ChannelSkipped, Scores{}, Evidence{}, nil, schemas.AttackSequenceAbuse},
 		{"a stranger", ChannelIdentity, Scores{}, Evidence{}, nil, schemas.AttackAccountTakeover},

@@ -35,7 +35,7 @@ func TestDriftEvidenceIsHalfTheSquareOfT(t *testing.T) {
 func takers(t *testing.T, seed uint64, shift float64) (after int, d decisions) {
 	t.Helper()
 	const days, windows = 6, 60
-	b := newBench(t, nil)
+	b := newBench(t, func(c *Config) { c.Model.Strata[Pooled].DayShift = 0.015 })
 	rng := rand.New(rand.NewPCG(seed, 1))
 	for day := range int64(days) {
 		for i := range int64(windows) {
@@ -45,7 +45,7 @@ func takers(t *testing.T, seed uint64, shift float64) (after int, d decisions) {
 			}
 			b.feed(record(day*8640+i*100, true, func(f *schemas.ClientFeatures) {
 				f.FirstSeen = baseUS + 1
-				f.RespBytes = uint64(math.Exp(8 + z))
+				f.RespBytes = uint64(math.Exp(8 + 0.5*z))
 			}))
 			if n := len(b.verdicts); n > 0 && b.verdicts[n-1].Action == schemas.ActionBlock {
 				return int(i) + 1, b.take()

@@ -3,6 +3,7 @@ package training
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -109,6 +110,11 @@ func calibrated(source Source, m *scoring.Model, o *Options, pass func()) (*scor
 			return nil, err
 		}
 		if o.Prior != nil {
+			for name, own := range layers {
+				if o.Prior.Calibration[name] == nil && !o.Guard.acceptable(own, widest(o.Prior, name)) {
+					delete(layers, name)
+				}
+			}
 			// Where the traffic at hand is too little, the prior's layer stays.
 			for name, c := range o.Prior.Calibration {
 				if own, ok := layers[name]; !ok || own.N < o.MinStratum || !o.Guard.acceptable(own, c) {
@@ -279,6 +285,10 @@ func calibrate(source Source, m *scoring.Model, minStratum int, tell func(string
 			into[pool] = append(into[pool], p.max)
 		}
 	}
+	if len(held[scoring.Pooled]) == 0 && m.Calibration[scoring.Pooled+scoring.NewClients] == nil {
+		// Traffic of a single day knows no client: its layers are of everybody.
+		fitting, held = unsplit(fitting), unsplit(held)
+	}
 	layers := map[string]*scoring.Calibration{}
 	for name, h := range held {
 		if len(h) >= minStratum || name == scoring.Pooled || name == scoring.Pooled+scoring.NewClients {
@@ -286,4 +296,21 @@ func calibrate(source Source, m *scoring.Model, minStratum int, tell func(string
 		}
 	}
 	return layers, nil
+}
+
+// widest is a model's layer of all clients that are as new as those of a stratum.
+func widest(m *scoring.Model, stratum string) *scoring.Calibration {
+	if strings.HasSuffix(stratum, scoring.NewClients) && m.Calibration[scoring.Pooled+scoring.NewClients] != nil {
+		return m.Calibration[scoring.Pooled+scoring.NewClients]
+	}
+	return m.Calibration[scoring.Pooled]
+}
+
+// unsplit names the pools of new clients as those of all.
+func unsplit(pools map[string][]scoring.Scores) map[string][]scoring.Scores {
+	out := make(map[string][]scoring.Scores, len(pools))
+	for name, days := range pools {
+		out[strings.TrimSuffix(name, scoring.NewClients)] = days
+	}
+	return out
 }

@@ -142,7 +142,7 @@ func TestTrainingIsToldOfPassesAndClientDays(t *testing.T) {
 		Progress: func(pass, of int) { passes = append(passes, pass, of) },
 		ClientDays: func(stratum string, held bool, peaks scoring.Scores) {
 			halves[held]++
-			if stratum != "user" || peaks[scoring.ChannelBurst] < 0 {
+			if stratum != "user"+scoring.NewClients || peaks[scoring.ChannelBurst] < 0 {
 				t.Errorf("told of %q %v", stratum, peaks)
 			}
 		},

@@ -245,7 +245,7 @@ func printVerdict(w io.Writer, v *schemas.Verdict) {
 	fmt.Fprintf(w, "%s\n\n", wrap(v.Explanation.Text, 100))
 	say := func(what, value string) {
 		if value != "" {
-			fmt.Fprintf(w, "%-15s %s\n", what, strings.ReplaceAll(wrap(value, 84), "\n", "\n                "))
+			fmt.Fprintf(w, "%-16s %s\n", what, strings.ReplaceAll(wrap(value, 84), "\n", "\n                 "))
 		}
 	}
 	say("verdict", v.ID)
@@ -280,17 +280,9 @@ func printVerdict(w io.Writer, v *schemas.Verdict) {
 	say("is", a.Seen)
 	say("found by", a.Evidence)
 	say("do", a.Remedy)
-	var ids []string
-	for _, id := range a.OWASP {
-		ids = append(ids, "OWASP "+id)
-	}
-	for _, id := range a.MITRE {
-		ids = append(ids, "ATT&CK "+id)
-	}
-	if len(a.PingIntelligence) > 0 {
-		ids = append(ids, "PingIntelligence "+strings.Join(a.PingIntelligence, ", "))
-	}
-	say("elsewhere", strings.Join(ids, "; "))
+	say("OWASP", strings.Join(a.OWASP, ", "))
+	say("ATT&CK", strings.Join(a.MITRE, ", "))
+	say("PingIntelligence", strings.Join(a.PingIntelligence, ", "))
 }
 
 func actionText(v *schemas.Verdict) string {

@@ -74,13 +74,12 @@ score.model_file or the one shipped in the program: "configured".`,
 		if err != nil {
 			return err
 		}
-		which := ""
+		_, which, err := m.List(ctx)
+		if err != nil {
+			return err
+		}
 		if len(args) > 0 {
 			which = args[0]
-		} else if _, active, err := m.List(ctx); err != nil {
-			return err
-		} else {
-			which = active
 		}
 		model, err := pipeline.LoadModel(cfg.Score.ModelFile)
 		if which != pipeline.ConfiguredModel {

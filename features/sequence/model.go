@@ -217,15 +217,16 @@ func (m *Model) Missing(then Route, called []uint32) (first Route, share float64
 // to keep to each time.
 const Sure = 0.98
 
-// SkipGain is the log likelihood ratio, nats, of a client that leaves steps out as
-// often as not in a Wander share of its calls, for a call whose prerequisite is
-// kept in the given share of sessions and was kept or skipped by this one.
+// SkipGain is the log likelihood ratio, nats, of a client that leaves steps out in
+// nine cases of ten in half of its calls, for a call whose prerequisite is kept in
+// the given share of sessions and was kept or skipped by this one.
 func SkipGain(share float64, skipped bool) float64 {
+	const half, most = 0.5, 0.9
 	share = min(share, 0.999)
 	if skipped {
-		return math.Log((1 - Wander) + Wander*0.5/(1-share))
+		return math.Log(half + half*most/(1-share))
 	}
-	return math.Log((1 - Wander) + Wander*0.5/share)
+	return math.Log(half + half*(1-most)/share)
 }
 
 // Short is a route as a client's recent routes keep it.
