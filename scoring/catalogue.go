@@ -167,6 +167,6 @@ func meanInterval(f *schemas.ClientFeatures, ev *Evidence, kind int) time.Durati
 	if failures < 1 {
 		return 0
 	}
-	span := f.LastEvent - max(f.FirstSeen, f.WindowStart/dayUS*dayUS)
+	span := f.LastEvent - max(ev.FirstRefused, f.FirstSeen, f.WindowStart/dayUS*dayUS)
 	return time.Duration(float64(span)*1e3/failures) * time.Nanosecond
 }

@@ -96,11 +96,16 @@ func (s *Scorer) hold(v *schemas.Verdict, j *judgement) {
 		v.Enforced, v.Held = false, HeldOut
 		return
 	}
-	switch v.Held = s.guard.hold(j.f, v.PValue); v.Held {
+	p := v.PValue
+	if j.decoy {
+		p = 0 // a rule has no rate of its own
+	}
+	switch v.Held = s.guard.hold(j.f, p); v.Held {
 	case HeldBrake:
 		v.Enforced = false
 	case HeldFDR:
 		v.Action = schemas.ActionChallenge
+		v.Explanation.Text += " Challenged instead: too many of such blocks would be false."
 	}
 }
 

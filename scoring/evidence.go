@@ -82,11 +82,12 @@ type Evidence struct {
 	Regular, RegularToday float64
 	// Today is what Own[baseTaken] is compared with and joins at midnight; Drifts is
 	// how far the two were apart.
-	Today       Baseline
-	Drifts      float64
-	Minute      int64 // since 1970, of MinuteBytes
-	MinuteBytes float64
-	Known       Acquaintance
+	Today        Baseline
+	Drifts       float64
+	Minute       int64 // since 1970, of MinuteBytes
+	MinuteBytes  float64
+	FirstRefused int64 // first window of today with a call that was refused, µs; 0: none
+	Known        Acquaintance
 	// Surprise is -ln p of the mix of the window at hand, between Fold and Learn.
 	Surprise float64
 
@@ -173,7 +174,7 @@ func (ev *Evidence) newDay(day int64) {
 		ev.Known.newDay(day)
 	}
 	ev.Day = day
-	ev.RegularToday = 0
+	ev.RegularToday, ev.FirstRefused = 0, 0
 	ev.Runs = [numRuns]Run{}
 }
 
@@ -193,6 +194,7 @@ func (ev *Evidence) append(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint64(b, uint64(ev.BlockWindow))
 	b = binary.LittleEndian.AppendUint64(b, ev.BlockedToken)
 	b = binary.LittleEndian.AppendUint64(b, uint64(ev.Minute))
+	b = binary.LittleEndian.AppendUint64(b, uint64(ev.FirstRefused))
 	for _, p := range ev.Pending {
 		b = append(binary.LittleEndian.AppendUint64(b, uint64(p.Window)), byte(p.Rank))
 	}
@@ -202,7 +204,7 @@ func (ev *Evidence) append(b []byte) []byte {
 const numEvidenceFloats = 3*NumShares + 4*numRuns + 5 + 3*(numBaselines+1)
 
 // evidenceBytes is the length of an encoded Evidence.
-const evidenceBytes = 8*(7+numEvidenceFloats) + acquaintanceBytes + 4
+const evidenceBytes = 8*(8+numEvidenceFloats) + acquaintanceBytes + 4
 
 // floats lists every float of the evidence, counts before baselines.
 func (ev *Evidence) floats() (f [numEvidenceFloats]*float64) {
@@ -260,6 +262,7 @@ func (ev *Evidence) decode(b []byte) ([]byte, error) {
 		return nil, err
 	}
 	ev.BlockedUntil, ev.BlockWindow, ev.BlockedToken, ev.Minute = int64(next()), int64(next()), next(), int64(next())
+	ev.FirstRefused = int64(next())
 	for i := range ev.Pending {
 		ev.Pending[i].Window = int64(next())
 		ev.Pending[i].Rank = Rank(b[0])

@@ -63,7 +63,7 @@ var (
 var scenarios = []scenario{
 	{name: "password guessing", change: logins(14)},
 	{name: "password guessing of one name", change: func(f *schemas.ClientFeatures) { logins(14)(f); f.DayLoginUsers = 1 }},
-	{name: "slow password guessing", known: 1, change: func(f *schemas.ClientFeatures) {
+	{name: "password guessing after hours of quiet", known: 1, change: func(f *schemas.ClientFeatures) {
 		logins(14)(f)
 		f.WindowStart, f.WindowEnd, f.LastEvent = baseUS+4320*hopUS, baseUS+4321*hopUS, baseUS+4320*hopUS+5
 	}},

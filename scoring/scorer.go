@@ -309,7 +309,8 @@ func (ev *Evidence) expire(windowStart int64) {
 		return
 	}
 	if ev.Blocked == RankBlock {
-		*ev = Evidence{Day: ev.Day, Own: ev.Own, Habits: ev.Habits, Regular: ev.Regular, Today: ev.Today, Minute: ev.Minute, Known: ev.Known, Repeats: ev.Repeats, Pending: ev.Pending}
+		*ev = Evidence{Day: ev.Day, Own: ev.Own, Habits: ev.Habits, Regular: ev.Regular, Today: ev.Today, Minute: ev.Minute,
+			MinuteBytes: ev.MinuteBytes, Drifts: ev.Drifts, Known: ev.Known, Repeats: ev.Repeats, Pending: ev.Pending}
 	}
 	ev.Blocked = RankObserve
 }
@@ -364,8 +365,13 @@ func (s *Scorer) final(j *judgement, ev *Evidence, out Emitter) {
 		}
 		return
 	}
+	day := j.f.WindowStart / dayUS
+	s.guard.window(j.f, ev.Day != day)
+	if ev.Day != day {
+		ev.newDay(day)
+		j.ladder = s.ladder(j.stratum, ev.Known.Days == 0)
+	}
 	before := *ev
-	s.guard.window(j.f, before.Day != j.f.WindowStart/dayUS)
 	s.judge(j, ev)
 	if j.rank > before.Blocked {
 		until := j.f.LastEvent + s.ttl(ev.Repeats).Microseconds()

@@ -35,8 +35,8 @@ var shareNames = [NumShares]string{
 // ShareBounds is within what range the bound of each share may lie that is learnt
 // from benign clients; the middle stands where nothing was learnt.
 var ShareBounds = [NumShares]struct{ Low, High float64 }{
-	ShareLogin: {0.25, 0.45}, ShareDenied: {0.2, 0.5}, ShareMissing: {0.25, 0.5},
-	ShareWalk: {0.2, 0.7}, ShareObjectDenied: {0.25, 0.5},
+	ShareLogin: {0.25, 0.45}, ShareDenied: {0.08, 0.5}, ShareMissing: {0.25, 0.5},
+	ShareWalk: {0.2, 0.7}, ShareObjectDenied: {0.15, 0.5},
 	ShareSlow: {0.02, 0.3}, ShareLargeRequest: {0.01, 0.2}, ShareLargeResponse: {0.01, 0.2},
 	ShareSkipped: {0.03, 0.3}, ShareStructure: {0.01, 0.2},
 }
@@ -85,25 +85,21 @@ func (ev *Evidence) bound(i int, c *Context) float64 {
 }
 
 // habituate makes the day's shares habits, at midnight before they are halved:
-// the share, its doubt on top, and half of it on a day.
+// half of what the day showed, which counts for little where it had few chances.
 func (ev *Evidence) habituate() {
 	for i := range ev.Habits {
-		n := ev.Trials[i]
-		if n < minHabit {
-			continue
+		if n := ev.Trials[i]; n > 0 {
+			p := (ev.Taken[i] + habitDoubt*ev.Habits[i]) / (n + habitDoubt)
+			ev.Habits[i] = (ev.Habits[i] + p) / 2
+			if p > ev.Habits[i] && n > 10*habitDoubt {
+				ev.Habits[i] = p // a day of hundreds of chances says it all
+			}
 		}
-		p := (ev.Taken[i] + 0.5) / (n + 1)
-		p += 2 * math.Sqrt(p*(1-p)/(n+1))
-		if ev.Habits[i] == 0 {
-			ev.Habits[i] = min(p, 1)
-			continue
-		}
-		ev.Habits[i] = (ev.Habits[i] + min(p, 1)) / 2
 	}
 }
 
-// minHabit is how many chances a day must hold to tell of a habit.
-const minHabit = 4
+// habitDoubt is how many chances of a day its habit so far weighs.
+const habitDoubt = 30
 
 // addShares folds a window's shares into the evidence.
 func (ev *Evidence) addShares(f *schemas.ClientFeatures) {
@@ -111,6 +107,9 @@ func (ev *Evidence) addShares(f *schemas.ClientFeatures) {
 	for i := range trials {
 		ev.Trials[i] += trials[i]
 		ev.Taken[i] += taken[i]
+	}
+	if ev.FirstRefused == 0 && taken[ShareLogin]+taken[ShareDenied]+taken[ShareMissing] > 0 {
+		ev.FirstRefused = max(f.WindowStart, f.FirstSeen)
 	}
 }
 
