@@ -88,7 +88,7 @@ type window struct {
 	objects                                            bitmap256
 	reqBytes, respBytes                                uint64
 	durationRatio                                      float64 // sum of ln ratios
-	surprise                                           float64
+	surprise, skipSurprise                             float64
 	rare                                               rareStep // the least likely step
 	missed                                             missedStep
 }

@@ -210,6 +210,7 @@ func (w *window) code(c *codec) {
 	uv(c, &w.respBytes)
 	c.f64(&w.durationRatio)
 	c.f64(&w.surprise)
+	c.f64(&w.skipSurprise)
 	uv(c, &w.rare.from)
 	uv(c, &w.rare.to)
 	c.f64(&w.rare.p)

@@ -30,13 +30,6 @@ func (s *slot) compare(o *observation) {
 	w.violations += bit(o.flags, isViolation)
 }
 
-func sure(share float64) uint32 {
-	if share >= sequence.Sure {
-		return 1
-	}
-	return 0
-}
-
 func bit(flags, which uint32) uint32 {
 	if flags&which != 0 {
 		return 1
@@ -70,13 +63,11 @@ func (s *slot) step(o *observation, m *sequence.Model) {
 			}
 		}
 		if first, share, needed := m.Missing(o.route, s.recent[:]); needed {
-			w.surprise += sequence.SkipGain(share, first != 0)
-			if share >= sequence.Sure {
-				w.prerequisites++
-			}
+			w.prerequisites++
+			w.skipSurprise += sequence.SkipGain(share, first != 0)
 			if first != 0 {
+				w.skipped++
 				w.missed = missedStep{o.route, first, share}
-				w.skipped += sure(share)
 			}
 		}
 	}
@@ -103,7 +94,7 @@ func (s *slot) fillKnown(f *schemas.ClientFeatures, m *sequence.Model, buf []byt
 	f.PayloadCalls, f.PayloadHits = w.inspected, w.payloadHits
 	f.StructuredCalls, f.Violations = w.structured, w.violations
 	f.Steps, f.Surprise = w.steps, w.surprise
-	f.Prerequisites, f.Skipped = w.prerequisites, w.skipped
+	f.Prerequisites, f.Skipped, f.SkipSurprise = w.prerequisites, w.skipped, w.skipSurprise
 	if w.rare.p > 0 {
 		f.RareStepP = w.rare.p
 		from := len(buf)

@@ -21,7 +21,7 @@ func calmTraffic(t *testing.T, length time.Duration) []simulate.Record {
 	t.Helper()
 	cfg := simulate.DefaultConfig()
 	cfg.Seed, cfg.Start = 8, cfg.Start.Add(9*time.Hour)
-	cfg.Clients, cfg.Duration, cfg.Activity = 80, length, 20
+	cfg.Clients, cfg.Duration, cfg.Activity = 40, length, 20
 	g, err := simulate.New(cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -125,6 +125,7 @@ type ClientFeatures struct {
 	ViolationKind     []byte  // unknown-parameter, type, length, ...
 	LoginNewAttempts  uint32  // logins that tried a user name this client had not tried today
 	LoginNewFailures  uint32  // of those, failed
+	SkipSurprise      float64 // log likelihood ratio of leaving steps out against the model, nats
 }
 
 // Entity types of aggregates.

@@ -223,6 +223,8 @@ func (f *ClientFeatures) protoField(r *wireReader, num int, typ protowire.Type) 
 		return r.uint32(typ, &f.LoginNewAttempts)
 	case 93:
 		return r.uint32(typ, &f.LoginNewFailures)
+	case 94:
+		return r.float64(typ, &f.SkipSurprise)
 	}
 	return r.pass(num, typ)
 }
@@ -326,5 +328,6 @@ func (f *ClientFeatures) AppendProto(dst []byte) []byte {
 	dst = appendText(dst, 91, f.ViolationKind)
 	dst = appendUint(dst, 92, uint64(f.LoginNewAttempts))
 	dst = appendUint(dst, 93, uint64(f.LoginNewFailures))
+	dst = appendDouble(dst, 94, f.SkipSurprise)
 	return dst
 }

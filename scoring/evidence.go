@@ -25,7 +25,7 @@ const (
 	ChannelDrift               // drift: CUSUM of bytes against the client's own habit
 	ChannelJoint               // joint: CUSUM of unusual mixes of features
 	ChannelSteps               // order: CUSUM of steps between routes
-	ChannelSkipped             // order: e-process of skipped steps
+	ChannelSkipped             // order: CUSUM of skipped steps
 	ChannelIdentity            // identity: -ln p of who calls
 	ChannelPayload             // payload: CUSUM of values that look like attacks
 	ChannelStructure           // payload: e-process of broken parameters
@@ -41,6 +41,7 @@ const (
 	runObjects
 	runWrites
 	runSteps
+	runSkips
 	runPayload
 	runMix
 	numRuns
@@ -57,6 +58,7 @@ const (
 	baseWrites
 	baseTaken // ln(1 + response bytes) of an active minute, on the days before today
 	baseSteps // nats a step
+	baseSkips // nats a call that others precede
 	baseMix   // -ln p of the mix of features
 	numBaselines
 )

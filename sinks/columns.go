@@ -249,6 +249,7 @@ func FeatureColumns() []Column[FeatureRow] {
 		few("violation_kind", func(r *r) []byte { return r.Features.ViolationKind }),
 		count("login_new_attempts", func(r *r) uint32 { return r.Features.LoginNewAttempts }),
 		count("login_new_failures", func(r *r) uint32 { return r.Features.LoginNewFailures }),
+		float("skip_surprise", func(r *r) float64 { return r.Features.SkipSurprise }),
 	}, metaColumns(func(r *r) *Meta { return &r.Meta })...)
 }
 

@@ -291,6 +291,7 @@ func afterAMonth(clean, poisoned *scoring.Behaviour) *scoring.Behaviour {
 // few clients however much they call, and with as large a share of the clients as
 // of the traffic.
 func TestPoisoningIsBounded(t *testing.T) {
+	slow(t)
 	benign := week(t)
 	golden := &scoring.Model{Strata: map[string]*scoring.Behaviour{}}
 	p := guarded(nil)
@@ -308,7 +309,7 @@ func TestPoisoningIsBounded(t *testing.T) {
 		for _, c := range []struct {
 			clients int
 			limit   float64
-		}{{2, 1.1}, {many, 1 + max(0.2, 10*min(traffic, 0.05))}} {
+		}{{2, 1.1}, {many, 1 + max(0.2, 20*min(traffic, 0.05))}} {
 			evil := poison(benign, traffic, c.clients)
 			batch := behaviourOf(DefaultGuard(golden), benign, evil)
 			got := shifts(afterAMonth(clean, batch), clean)

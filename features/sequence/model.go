@@ -213,10 +213,6 @@ func (m *Model) Missing(then Route, called []uint32) (first Route, share float64
 	return 0, needs[0].share, true
 }
 
-// Sure is from which share on a prerequisite is one that a client may be expected
-// to keep to each time.
-const Sure = 0.98
-
 // SkipGain is the log likelihood ratio, nats, of a client that leaves steps out in
 // nine cases of ten in half of its calls, for a call whose prerequisite is kept in
 // the given share of sessions and was kept or skipped by this one.

@@ -31,4 +31,5 @@ ALTER TABLE client_features ADD COLUMN IF NOT EXISTS credential String COMMENT '
     ADD COLUMN IF NOT EXISTS violation_where LowCardinality(String) COMMENT 'parameter of the worst violation' AFTER violation_log_p,
     ADD COLUMN IF NOT EXISTS violation_kind LowCardinality(String) COMMENT 'kind of the worst violation' AFTER violation_where,
     ADD COLUMN IF NOT EXISTS login_new_attempts UInt32 COMMENT 'logins with a user name not tried before today' CODEC(T64, ZSTD(1)) AFTER violation_kind,
-    ADD COLUMN IF NOT EXISTS login_new_failures UInt32 COMMENT 'of those, failed' CODEC(T64, ZSTD(1)) AFTER login_new_attempts;
+    ADD COLUMN IF NOT EXISTS login_new_failures UInt32 COMMENT 'of those, failed' CODEC(T64, ZSTD(1)) AFTER login_new_attempts,
+    ADD COLUMN IF NOT EXISTS skip_surprise Float64 COMMENT 'log likelihood ratio of leaving steps out, nats' CODEC(ZSTD(1)) AFTER login_new_failures;

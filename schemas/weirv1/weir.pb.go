@@ -473,6 +473,7 @@ type ClientFeatures struct {
 	ViolationKind     string  `protobuf:"bytes,91,opt,name=violation_kind,json=violationKind,proto3" json:"violation_kind,omitempty"`               // unknown-parameter, type, length, ...
 	LoginNewAttempts  uint32  `protobuf:"varint,92,opt,name=login_new_attempts,json=loginNewAttempts,proto3" json:"login_new_attempts,omitempty"`   // logins that tried a user name this client had not tried today
 	LoginNewFailures  uint32  `protobuf:"varint,93,opt,name=login_new_failures,json=loginNewFailures,proto3" json:"login_new_failures,omitempty"`   // of those, failed
+	SkipSurprise      float64 `protobuf:"fixed64,94,opt,name=skip_surprise,json=skipSurprise,proto3" json:"skip_surprise,omitempty"`                // log likelihood ratio of leaving steps out against the model, nats
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -1154,6 +1155,13 @@ func (x *ClientFeatures) GetLoginNewAttempts() uint32 {
 func (x *ClientFeatures) GetLoginNewFailures() uint32 {
 	if x != nil {
 		return x.LoginNewFailures
+	}
+	return 0
+}
+
+func (x *ClientFeatures) GetSkipSurprise() float64 {
+	if x != nil {
+		return x.SkipSurprise
 	}
 	return 0
 }
@@ -2266,7 +2274,7 @@ const file_weir_proto_rawDesc = "" +
 	"\v_resp_bytesB\x0e\n" +
 	"\f_upstream_usB\x0e\n" +
 	"\f_client_portB\x06\n" +
-	"\x04_asn\"\x80\x19\n" +
+	"\x04_asn\"\xa5\x19\n" +
 	"\x0eClientFeatures\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x16\n" +
 	"\x06client\x18\x02 \x01(\tR\x06client\x12\x10\n" +
@@ -2381,7 +2389,8 @@ const file_weir_proto_rawDesc = "" +
 	"\x0fviolation_where\x18Z \x01(\tR\x0eviolationWhere\x12%\n" +
 	"\x0eviolation_kind\x18[ \x01(\tR\rviolationKind\x12,\n" +
 	"\x12login_new_attempts\x18\\ \x01(\rR\x10loginNewAttempts\x12,\n" +
-	"\x12login_new_failures\x18] \x01(\rR\x10loginNewFailuresB\x06\n" +
+	"\x12login_new_failures\x18] \x01(\rR\x10loginNewFailures\x12#\n" +
+	"\rskip_surprise\x18^ \x01(\x01R\fskipSurpriseB\x06\n" +
 	"\x04_asn\"\xf1\x06\n" +
 	"\tAggregate\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x1f\n" +
