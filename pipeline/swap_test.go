@@ -329,11 +329,7 @@ func swapTraffic(t *testing.T) []simulate.Record {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := 4000
-	if underRace {
-		n = 2000 // enough for the detector, which makes everything slow
-	}
-	return simulate.Collect(g, n, features.AppendClientKey)
+	return simulate.Collect(g, 4000, features.AppendClientKey)
 }
 
 // acquainted is the prior with what the traffic teaches extraction, and under

@@ -120,8 +120,9 @@ var scenarios = []scenario{
 	}, again: 3},
 	{name: "steps left out", change: func(f *schemas.ClientFeatures) {
 		f.Prerequisites, f.Skipped, f.SkippedStep, f.SkippedStepP = 8, 8, []byte("POST /pay without POST /cart"), 0.997
+		f.SkipSurprise = 40
 	}},
-	{name: "steps left out that nobody names", change: func(f *schemas.ClientFeatures) { f.Prerequisites, f.Skipped = 8, 8 }},
+	{name: "steps left out that nobody names", change: func(f *schemas.ClientFeatures) { f.Prerequisites, f.Skipped, f.SkipSurprise = 8, 8, 40 }},
 	{name: "a way of its own", change: func(f *schemas.ClientFeatures) {
 		f.Steps, f.Surprise, f.RareStep, f.RareStepP = 12, 40, []byte("GET /login > POST /transfer"), 0.00021
 	}},

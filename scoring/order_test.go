@@ -69,14 +69,26 @@ func TestOwnWayIsSubtracted(t *testing.T) {
 	}
 }
 
-func TestSkippedStepsAreAnEProcess(t *testing.T) {
+func TestSkippedStepsAddUp(t *testing.T) {
 	c := &Context{Behaviour: testBehaviour()}
 	ev := new(Evidence)
 	var scores Scores
-	f := record(0, true, func(f *schemas.ClientFeatures) { f.Prerequisites, f.Skipped = 6, 5 })
-	ev.addShares(f)
-	order{}.Fold(f, c, ev, &scores)
-	if want := logBernoulliEvidence(6, 5, 0.05); scores[ChannelSkipped] != want {
-		t.Errorf("%v nats, want %v", scores[ChannelSkipped], want)
+	gain := 0.0
+	for i := range int64(3) {
+		f := record(i, true, func(f *schemas.ClientFeatures) { f.Prerequisites, f.Skipped, f.SkipSurprise = 6, 5, 8 })
+		order{}.Fold(f, c, ev, &scores)
+		gain += 8
+	}
+	if math.Abs(scores[ChannelSkipped]-gain) > 1e-12 {
+		t.Errorf("%v nats, want %v", scores[ChannelSkipped], gain)
+	}
+	r := order{}.Explain(ChannelSkipped, nil, c, ev)
+	if e := r.Feature; e.Observed != 15 || r.Of != 18 || math.Abs(r.At(e.Observed)-gain) > 1e-9 || r.At(e.Expected) != 0 {
+		t.Errorf("explained as %+v of %v", e, r.Of)
+	}
+	// Who keeps to them lowers it.
+	f := record(4, true, func(f *schemas.ClientFeatures) { f.Prerequisites, f.SkipSurprise = 6, -3 })
+	if order.Fold(order{}, f, c, ev, &scores); scores[ChannelSkipped] >= gain {
+		t.Errorf("%v nats after six steps that were kept", scores[ChannelSkipped])
 	}
 }
