@@ -40,6 +40,7 @@ const (
 	isMissing // 404, 410
 	hasObjectNum
 	isStatic
+	isRenewal // keeps a token or a session alive, and changes nothing else
 	isDelete
 	isDecoy
 	hasNorms        // the route's norms are known
@@ -112,10 +113,21 @@ var loginPaths = [][]byte{
 	[]byte("xmlrpc.php"), []byte("session"), []byte("sessions"),
 }
 
-func isLoginPath(path []byte) bool {
+func isLoginPath(path []byte) bool { return endsIn(path, loginPaths) }
+
+// renewalPaths are the last path words of calls that keep something alive. They
+// come by the clock of whoever made the token, not of whoever uses it.
+var renewalPaths = [][]byte{
+	[]byte("refresh"), []byte("renew"), []byte("token"), []byte("keepalive"), []byte("keep-alive"), []byte("heartbeat"), []byte("ping"),
+}
+
+func isRenewalPath(path []byte) bool { return endsIn(path, renewalPaths) }
+
+// endsIn tells whether the last segment of a path is one of the words.
+func endsIn(path []byte, words [][]byte) bool {
 	path = bytes.TrimRight(path, "/")
 	last := path[bytes.LastIndexByte(path, '/')+1:]
-	for _, p := range loginPaths {
+	for _, p := range words {
 		if bytes.EqualFold(last, p) {
 			return true
 		}
@@ -167,6 +179,8 @@ func observe(e *schemas.Event, t int64, call *routeCall) observation {
 		o.flags |= isMutation
 		if string(e.Method) == "DELETE" {
 			o.flags |= isDelete
+		} else if isRenewalPath(e.Path) {
+			o.flags |= isRenewal
 		}
 	}
 	// A path that names an object, or hides one behind a parameter, is a call of

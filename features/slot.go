@@ -128,7 +128,7 @@ func (s *slot) apply(o *observation, hop int64, steps *sequence.Model) {
 	if o.object != 0 {
 		s.object(o)
 	}
-	if o.flags&isMutation != 0 && o.flags&isLogin == 0 {
+	if o.flags&isMutation != 0 && o.flags&(isLogin|isRenewal) == 0 {
 		s.interval(o)
 		if o.object != 0 {
 			s.hop.objectWrites++

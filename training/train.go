@@ -291,7 +291,12 @@ func calibrate(source Source, m *scoring.Model, minStratum int, tell func(string
 	}
 	layers := map[string]*scoring.Calibration{}
 	for name, h := range held {
-		if len(h) >= minStratum || name == scoring.Pooled || name == scoring.Pooled+scoring.NewClients {
+		// A first day is rare and odd: its layers take as many as the default does.
+		enough := minStratum
+		if strings.HasSuffix(name, scoring.NewClients) {
+			enough = max(enough, min(defaultMinStratum, 8*minStratum))
+		}
+		if len(h) >= enough || name == scoring.Pooled || name == scoring.Pooled+scoring.NewClients {
 			layers[name] = scoring.NewCalibration(fitting[name], h)
 		}
 	}

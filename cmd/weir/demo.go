@@ -27,8 +27,13 @@ import (
 	"github.com/weir-dev/weir/stream"
 )
 
-// demoHours is how much traffic the demonstration simulates.
-const demoHours = 4
+// demoHours is how much traffic the demonstration plays. The day and a half
+// before goes by at full speed: clients of whom nothing is known yet are judged
+// more leniently.
+const (
+	demoHours   = 4
+	demoHistory = 36 * time.Hour
+)
 
 func demoCommand() *cobra.Command {
 	var output string
@@ -73,15 +78,15 @@ blocked.`,
 
 func demoTraffic(seed uint64, clients int) simulate.Config {
 	cfg := simulate.DefaultConfig()
-	cfg.Seed, cfg.Clients, cfg.Activity = seed, clients, 6
-	cfg.Start, cfg.Duration = time.Date(2026, 3, 3, 9, 0, 0, 0, time.UTC), demoHours*time.Hour
+	cfg.Seed, cfg.Clients, cfg.Activity = seed, clients, 2
+	cfg.Start, cfg.Duration = time.Date(2026, 3, 2, 21, 0, 0, 0, time.UTC), demoHistory+demoHours*time.Hour
 	for i, name := range [][2]string{
 		{"slow-login-attack", "list"}, {"credential-stuffing", "single"}, {"object-enumeration", "sequential"},
 		{"probing", "paths"}, {"credential-stuffing", "distributed"}, {"extreme-client", "user"},
 		{"interval-abuse", "user"}, {"scraping", "user"},
 	} {
 		cfg.Attacks = append(cfg.Attacks, simulate.AttackSpec{
-			Name: name[0], Variant: name[1], Start: time.Duration(i+1) * 15 * time.Minute,
+			Name: name[0], Variant: name[1], Start: demoHistory + time.Duration(i+1)*15*time.Minute,
 		})
 	}
 	return cfg
@@ -120,6 +125,7 @@ type demoResult struct {
 	Found           int          `json:"attacks_found"`
 	BenignClients   int          `json:"benign_clients"`
 	BenignBlocked   []string     `json:"benign_blocked"`
+	Cohorts         []string     `json:\"cohorts_blocked,omitempty\"` // networks and fingerprints that attackers shared
 	Events          int          `json:"events"`
 	EventsPerSecond float64      `json:"events_per_second"`
 	ApplyP50        float64      `json:"block_applied_p50_ms"`
@@ -147,6 +153,8 @@ func (d *demo) run(ctx context.Context, traffic simulate.Config) (*demoResult, e
 	cfg.Extract.TickInterval = 0
 	// The janitor goes by the wall clock too, for which all of this has expired.
 	cfg.Score.Janitor = false
+	// What one in 10,000 looks like takes weeks to know of clients.
+	cfg.Score.AlphaBlock = cfg.Score.AlphaChallenge
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	service, err := pipeline.NewService(cfg, log)
 	if err != nil {
@@ -177,7 +185,7 @@ func (d *demo) run(ctx context.Context, traffic simulate.Config) (*demoResult, e
 	defer verdicts.Close()
 	var read sync.WaitGroup
 	drained := make(chan struct{})
-	read.Go(func() { d.report(ctx, verdicts, report, drained) })
+	read.Go(func() { d.report(ctx, verdicts, report, traffic.Start.Add(demoHistory), drained) })
 
 	if !d.quiet {
 		fmt.Fprintf(d.out, "Playing %d hours of traffic: %d benign clients, %d attacks.\n\n", demoHours, traffic.Clients, len(traffic.Attacks))
@@ -245,13 +253,19 @@ func (d *demo) publish(ctx context.Context, opts []kgo.Opt, topic string, g *sim
 		return 0, fmt.Errorf("connecting to the demonstration's broker: %w", err)
 	}
 	defer cl.Close()
-	began := time.Now()
-	start := traffic.Start.UnixMicro()
+	var began time.Time
+	start := traffic.Start.Add(demoHistory).UnixMicro()
 	ev := schemas.NewEvent()
 	n := 0
 	for g.Next(ev) {
-		if d.wall > 0 {
-			due := began.Add(time.Duration(float64(d.wall) * float64(ev.Time-start) / float64(traffic.Duration.Microseconds())))
+		if ev.Time >= start && began.IsZero() {
+			if err := cl.Flush(ctx); err != nil {
+				return n, fmt.Errorf("publishing the history: %w", err)
+			}
+			began = time.Now()
+		}
+		if d.wall > 0 && ev.Time >= start {
+			due := began.Add(time.Duration(float64(d.wall) * float64(ev.Time-start) / float64((demoHours * time.Hour).Microseconds())))
 			if wait := time.Until(due); wait > time.Millisecond {
 				select {
 				case <-time.After(wait):
@@ -322,7 +336,7 @@ func (d *demo) drain(ctx context.Context, opts []kgo.Opt, cfg *config.Config) er
 
 // report prints blocks as they come and fills the report, until the topic is
 // drained.
-func (d *demo) report(ctx context.Context, cl *kgo.Client, report *eval.Report, drained <-chan struct{}) {
+func (d *demo) report(ctx context.Context, cl *kgo.Client, report *eval.Report, since time.Time, drained <-chan struct{}) {
 	printed := map[string]bool{}
 	for {
 		pollCtx, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
@@ -333,6 +347,9 @@ func (d *demo) report(ctx context.Context, cl *kgo.Client, report *eval.Report, 
 			empty = false
 			var v schemas.Verdict
 			if json.Unmarshal(rec.Value, &v) != nil {
+				return
+			}
+			if v.Time.Before(since) {
 				return
 			}
 			report.Verdict(&v)
@@ -368,6 +385,11 @@ func (d *demo) result(report *eval.Report, traffic simulate.Config, n int, took 
 		r.Attacks = append(r.Attacks, demoAttack{a.Attack, a.Entities, a.Blocked, a.MedianDelay().Seconds(), a.Named, a.MedianDelay()})
 	}
 	for _, b := range report.FalseBlocks() {
+		if b.Verdict.Entity.Type == schemas.ScopeCohort {
+			// Right or wrong by whom it refuses: see weir eval.
+			r.Cohorts = append(r.Cohorts, b.Verdict.Entity.Value)
+			continue
+		}
 		r.BenignBlocked = append(r.BenignBlocked, b.Verdict.Entity.String())
 	}
 	r.OK = r.Found == len(r.Attacks) && len(r.BenignBlocked) == 0
