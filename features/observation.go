@@ -118,7 +118,7 @@ func isLoginPath(path []byte) bool { return endsIn(path, loginPaths) }
 // renewalPaths are the last path words of calls that keep something alive. They
 // come by the clock of whoever made the token, not of whoever uses it.
 var renewalPaths = [][]byte{
-	[]byte("refresh"), []byte("renew"), []byte("token"), []byte("keepalive"), []byte("keep-alive"), []byte("heartbeat"), []byte("ping"),
+	[]byte("refresh"), []byte("renew"), []byte("token"), []byte("tokens"), []byte("keepalive"), []byte("keep-alive"), []byte("heartbeat"), []byte("ping"),
 }
 
 func isRenewalPath(path []byte) bool { return endsIn(path, renewalPaths) }

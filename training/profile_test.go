@@ -186,7 +186,7 @@ func TestRefusalsAreCountedAsScoringCountsThem(t *testing.T) {
 	b := strata["user"]
 	for name, pair := range map[string][2]float64{
 		"logins": {b.Bounds[scoring.ShareLogin], 0.45}, // 20.5 of 41, capped
-		"denied": {b.Bounds[scoring.ShareDenied], 0.2}, // 20 of 120, below the floor
+		"denied": {b.Bounds[scoring.ShareDenied], 20.5 / 121},
 		"bad":    {b.Bounds[scoring.ShareMissing], 40.5 / 121},
 		"steps":  {b.Bounds[scoring.ShareWalk], 0.7},
 	} {
