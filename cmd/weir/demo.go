@@ -125,7 +125,7 @@ type demoResult struct {
 	Found           int          `json:"attacks_found"`
 	BenignClients   int          `json:"benign_clients"`
 	BenignBlocked   []string     `json:"benign_blocked"`
-	Cohorts         []string     `json:\"cohorts_blocked,omitempty\"` // networks and fingerprints that attackers shared
+	Cohorts         []string     `json:"cohorts_blocked,omitempty"` // networks and fingerprints that attackers shared
 	Events          int          `json:"events"`
 	EventsPerSecond float64      `json:"events_per_second"`
 	ApplyP50        float64      `json:"block_applied_p50_ms"`
@@ -418,6 +418,9 @@ func (r *demoResult) print(w io.Writer) {
 	fmt.Fprintf(w, "Benign clients blocked: %d of %d\n", len(r.BenignBlocked), r.BenignClients)
 	for _, b := range r.BenignBlocked {
 		fmt.Fprintf(w, "  %s\n", b)
+	}
+	for _, c := range r.Cohorts {
+		fmt.Fprintf(w, "Cohort blocked:         %s\n", c)
 	}
 	fmt.Fprintf(w, "Block in the gateway:   %.1f ms after the deciding call (median), %.1f ms (99 %%)\n", r.ApplyP50, r.ApplyP99)
 	fmt.Fprintf(w, "Events:                 %d, %.0f a second\n", r.Events, r.EventsPerSecond)
