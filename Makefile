@@ -38,6 +38,7 @@ test: ## Run all tests, with real services where their tools are installed
 	go test -race -timeout 20m $$(go list ./... | grep -v /e2e) || status=$$?; \
 	go test -timeout 20m ./e2e || status=$$?; \
 	(cd deploy/composetest && go test -count=1 ./...) || status=$$?; \
+	(cd benchmarks/waf && go test ./...) || status=$$?; \
 	skipped=(); \
 	if [[ -z $${WEIR_TEST_KAFKA:-} ]]; then skipped+=("tests on a real Kafka: they need java and mvn"); fi; \
 	if [[ -z $${WEIR_TEST_CLICKHOUSE:-} ]]; then skipped+=("tests on a real ClickHouse: they need npm, on Linux x86-64"); fi; \
@@ -48,6 +49,7 @@ test: ## Run all tests, with real services where their tools are installed
 lint: $(LINT) ## Check style, import direction and common mistakes
 	$(LINT) run ./...
 	cd deploy/composetest && ../../$(LINT) run ./...
+	cd benchmarks/waf && ../../$(LINT) run ./...
 
 # An installed golangci-lint of the right version is used as it is; building one
 # takes minutes.
@@ -70,7 +72,12 @@ bench: ## Measure, into benchmarks/results/latest.json
 # suite of payloads says that it was not run.
 .PHONY: eval
 eval: ## Measure detection against its targets, into eval/results
-	go run ./cmd/weir eval --suite all --strict --output table --out eval/results
+	@beside=(); \
+	if [[ -n $${WEIR_DATASETS:-} ]]; then \
+		(cd benchmarks/waf && go run . -data "$$WEIR_DATASETS" -out "$(CURDIR)/eval/results/waf.json"); \
+		beside=(--beside eval/results/waf.json); \
+	fi; \
+	go run ./cmd/weir eval --suite all --strict --output table --out eval/results "$${beside[@]}"
 
 FUZZ_TIME ?= 20s
 

@@ -37,6 +37,8 @@ type Options struct {
 	Progress func(what string, done, total int)
 	// Datasets is the folder with labelled payloads; empty: not measured.
 	Datasets string
+	// Beside is a file of payload figures of other detectors; empty: none.
+	Beside string
 }
 
 func (o Options) resolve() (Options, error) {

@@ -142,7 +142,7 @@ func priorLike(seed uint64, kind, clients int) simulate.Config {
 // so.
 func acquainted(ctx context.Context, cfg simulate.Config, prior *scoring.Model) (*scoring.Model, error) {
 	cfg.Seed += 1 << 20
-	cfg.Clients = min(cfg.Clients, 300)
+	cfg.Clients = 800
 	cfg.Duration = 48 * time.Hour
 	cfg.Attacks = nil
 	learnt, err := training.Knowledge(eventsOf(ctx, cfg, nil))

@@ -32,7 +32,13 @@ func runPayload(ctx context.Context, o *Options) (*SuiteResult, error) {
 	if o.Quick {
 		opts.BrowsingSample, opts.ListSample, opts.Transplants = 2000, 2000, 500
 	}
-	if out.Payload, err = payload.Suite(ctx, o.Datasets, detector, nil, opts); err != nil {
+	var beside *payload.Figures
+	if o.Beside != "" {
+		if beside, err = payload.ReadFigures(o.Beside); err != nil {
+			return nil, err
+		}
+	}
+	if out.Payload, err = payload.Suite(ctx, o.Datasets, detector, beside, opts); err != nil {
 		return nil, fmt.Errorf("measuring payloads: %w", err)
 	}
 	for _, t := range out.Payload.Targets {

@@ -37,7 +37,7 @@ func (c *Cache) Close() error {
 }
 
 // Source is the cached Source: read to its end once, it reads the file from then
-// on. Open windows are left out: training does not look at them.
+// on.
 func (c *Cache) Source(yield func(*schemas.ClientFeatures)) error {
 	if c.filled {
 		return c.read(yield)
@@ -55,9 +55,6 @@ func (c *Cache) Source(yield func(*schemas.ClientFeatures)) error {
 	w := bufio.NewWriterSize(z, 1<<20)
 	var buf []byte
 	err = c.source(func(f *schemas.ClientFeatures) {
-		if !f.Final {
-			return
-		}
 		buf = f.AppendProto(append(buf[:0], 0, 0, 0, 0))
 		binary.LittleEndian.PutUint32(buf, uint32(len(buf)-4))
 		_, _ = w.Write(buf) // the error stays and is returned by Flush

@@ -22,6 +22,7 @@ import (
 
 // evalSettings are the flags of weir eval.
 type evalSettings struct {
+	beside                            string
 	labels, model, output, plots, out string
 	train, suites                     []string
 	alphas                            []float64
@@ -82,6 +83,7 @@ every figure beside its target. Suites: all, ` + strings.Join(eval.Suites(), ", 
 	f.StringVar(&o.plots, "plots", "", "folder for pictures (PNG)")
 	f.StringSliceVar(&o.suites, "suite", nil, "suites to run without EVENTS (default all)")
 	f.BoolVar(&o.quick, "quick", false, "run the suites small, to see that they work")
+	f.StringVar(&o.beside, "beside", "", "payload figures of other detectors, as benchmarks/waf writes them")
 	f.StringVar(&o.out, "out", "", "folder for latest.json and the suites' pictures")
 	f.BoolVar(&o.strict, "strict", false, "exit with status 1 where a suite misses a target")
 	outputFlag(c, &o.output)
@@ -100,7 +102,7 @@ func (o *evalSettings) evalSuites(c *cobra.Command, inJSON bool) error {
 			return fmt.Errorf("unknown suite %q: want all or some of %s", name, strings.Join(eval.Suites(), ", "))
 		}
 	}
-	opts := eval.Options{Quick: o.quick, Alphas: o.alphas, Progress: evalProgress(c.ErrOrStderr()), Datasets: os.Getenv("WEIR_DATASETS")}
+	opts := eval.Options{Quick: o.quick, Alphas: o.alphas, Progress: evalProgress(c.ErrOrStderr()), Datasets: os.Getenv("WEIR_DATASETS"), Beside: o.beside}
 	var err error
 	if opts.Prior, err = pipeline.LoadModel(o.model); err != nil {
 		return err

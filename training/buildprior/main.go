@@ -121,7 +121,7 @@ func build(out, table string, worlds, clients, days int) error {
 // themselves are nobody's but the simulation's, and are not shipped.
 func acquaint(cfg simulate.Config) (*features.Knowledge, error) {
 	cfg.Seed += 1 << 20
-	cfg.Clients = min(cfg.Clients, 800)
+	cfg.Clients = 800
 	cfg.Duration = 48 * time.Hour
 	learnt, err := training.Knowledge(events(cfg, ""))
 	if err != nil {
