@@ -3,6 +3,8 @@ package training
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
@@ -219,6 +221,33 @@ func between(prior, own *scoring.Behaviour, w float64) *scoring.Behaviour {
 	return b
 }
 
+// enough is how many held-out client-days a layer takes. A first day is rare and
+// odd: its layers take as many as the default does.
+func enough(name string, minStratum int) int {
+	if strings.HasSuffix(name, scoring.NewClients) {
+		return max(minStratum, min(defaultMinStratum, 8*minStratum))
+	}
+	return minStratum
+}
+
+// poolPeople pools the types of people that have no layer of their own: with those
+// that do, the layer would promise to some what others keep.
+func poolPeople(fitting, held map[string][]scoring.Scores, minStratum int) {
+	for _, suffix := range []string{"", scoring.NewClients} {
+		var fit, hold []scoring.Scores
+		for _, name := range slices.Sorted(maps.Keys(held)) {
+			t := strings.TrimSuffix(name, scoring.NewClients)
+			if name != t+suffix || t == scoring.Pooled || t == features.ClientConsumer || len(held[name]) >= enough(name, minStratum) {
+				continue
+			}
+			fit, hold = append(fit, fitting[name]...), append(hold, held[name]...)
+		}
+		if len(hold) > 0 {
+			fitting[scoring.PooledPeople+suffix], held[scoring.PooledPeople+suffix] = fit, hold
+		}
+	}
+}
+
 // calibrate scores the source without acting and makes conformal layers from
 // the daily maxima of its clients: half of the clients fit the tails, the other
 // half are held out.
@@ -274,29 +303,21 @@ func calibrate(source Source, m *scoring.Model, minStratum int, tell func(string
 			}
 			tell(name, p.held, p.max)
 		}
-		pools := []string{p.stratum, scoring.Pooled}
-		if p.stratum != features.ClientConsumer {
-			pools = append(pools, scoring.PooledPeople)
-		}
-		for _, pool := range pools {
+		for _, pool := range []string{p.stratum, scoring.Pooled} {
 			if p.isNew {
 				pool += scoring.NewClients
 			}
 			into[pool] = append(into[pool], p.max)
 		}
 	}
+	poolPeople(fitting, held, minStratum)
 	if len(held[scoring.Pooled]) == 0 && m.Calibration[scoring.Pooled+scoring.NewClients] == nil {
 		// Traffic of a single day knows no client: its layers are of everybody.
 		fitting, held = unsplit(fitting), unsplit(held)
 	}
 	layers := map[string]*scoring.Calibration{}
 	for name, h := range held {
-		// A first day is rare and odd: its layers take as many as the default does.
-		enough := minStratum
-		if strings.HasSuffix(name, scoring.NewClients) {
-			enough = max(enough, min(defaultMinStratum, 8*minStratum))
-		}
-		if len(h) >= enough || name == scoring.Pooled || name == scoring.Pooled+scoring.NewClients {
+		if len(h) >= enough(name, minStratum) || name == scoring.Pooled || name == scoring.Pooled+scoring.NewClients {
 			layers[name] = scoring.NewCalibration(fitting[name], h)
 		}
 	}
