@@ -150,7 +150,7 @@ func (x *Extractor) Apply(e *schemas.Event, t, offset int64, out Emitter) Outcom
 	}
 	x.client = AppendClientKey(x.client[:0], e)
 	x.cfg.Knowledge.judge(&o, e, api, x.call.template)
-	x.cfg.Knowledge.inspect(&x.inspector, &o, e, x.call.template)
+	x.cfg.Knowledge.inspect(&x.inspector, &o, e, api, x.call.template)
 
 	key := x.cfg.Seed.hash(&x.key, tenant, x.client, api)
 	touched := false

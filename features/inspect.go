@@ -1,6 +1,7 @@
 package features
 
 import (
+	"github.com/cespare/xxhash/v2"
 	"github.com/dchest/siphash"
 
 	"github.com/weir-dev/weir/features/parameters"
@@ -23,6 +24,7 @@ type inspector struct {
 	// agents holds hashes of user agents that were found harmless: the same few
 	// come with nearly every call.
 	agents [1024]uint64
+	place  []byte
 	seed   Seed // so that nobody can make a user agent that is taken for another
 }
 
@@ -40,7 +42,7 @@ type finding struct {
 
 // inspect looks into a call's values and their structure and notes on the
 // observation what it found; the text is in found until the next call.
-func (k *Knowledge) inspect(in *inspector, o *observation, e *schemas.Event, route []byte) {
+func (k *Knowledge) inspect(in *inspector, o *observation, e *schemas.Event, api, route []byte) {
 	f := &in.found
 	f.confidence, f.logP = 0, 0
 	if o.flags&isStatic != 0 {
@@ -60,10 +62,13 @@ func (k *Knowledge) inspect(in *inspector, o *observation, e *schemas.Event, rou
 			*known = agent
 		}
 		if ok && v.Confidence >= k.threshold {
+			f.where = appendWhere(f.where[:0], where.String(), name)
+			ok = !k.noisy(api, route, f.where, &in.place)
+		}
+		if ok && v.Confidence >= k.threshold {
 			o.flags |= isPayloadHit
 			f.confidence = v.Confidence
 			f.class = append(f.class[:0], v.Class...)
-			f.where = appendWhere(f.where[:0], where.String(), name)
 			f.span = appendSpan(f.span[:0], v.Decoded, v.SpanStart, v.SpanEnd)
 		}
 	}
@@ -79,6 +84,21 @@ func (k *Knowledge) inspect(in *inspector, o *observation, e *schemas.Event, rou
 			}
 		}
 	}
+}
+
+// noisy tells whether a place of a route is one whose ordinary values look like
+// code.
+func (k *Knowledge) noisy(api, route, where []byte, buf *[]byte) bool {
+	a := k.apis[string(api)]
+	if a == nil || len(a.noisy) == 0 {
+		return false
+	}
+	*buf = appendPlace((*buf)[:0], route, where)
+	return a.noisy[xxhash.Sum64(*buf)]
+}
+
+func appendPlace(dst, route, where []byte) []byte {
+	return append(append(append(dst, route...), ' '), where...)
 }
 
 // breaks tells whether a violation says anything of the caller. Which program

@@ -30,6 +30,9 @@ type LearntAPI struct {
 	// clients and by applications with credentials of their own (consumers).
 	People   *sequence.Steps `json:"people,omitempty"`
 	Programs *sequence.Steps `json:"programs,omitempty"`
+	// Noisy are the places, "METHOD template place", whose ordinary values look like
+	// code: nothing is concluded from them.
+	Noisy []string `json:"noisy,omitempty"`
 }
 
 // RouteNorm is what calls of a route usually take. Means and standard deviations
@@ -74,6 +77,7 @@ type Knowledge struct {
 type apiKnowledge struct {
 	norms            map[uint64]*RouteNorm // by hash of the route
 	people, programs *sequence.Model
+	noisy            map[uint64]bool
 }
 
 // Decoy is a route that exists to be found by those who look for what they were
@@ -92,6 +96,12 @@ func NewKnowledge(l *Learnt, decoys []Decoy) (*Knowledge, error) {
 			continue
 		}
 		own := &apiKnowledge{norms: make(map[uint64]*RouteNorm, len(a.Norms))}
+		if len(a.Noisy) > 0 {
+			own.noisy = make(map[uint64]bool, len(a.Noisy))
+			for _, place := range a.Noisy {
+				own.noisy[xxhash.Sum64String(place)] = true
+			}
+		}
 		for i := range a.Norms {
 			own.norms[sequence.Hash([]byte(a.Norms[i].Route))] = &a.Norms[i]
 		}

@@ -30,12 +30,17 @@ type KnowledgeLearner struct {
 	params *parameters.Learner
 	call   routeCall
 	client []byte
+	in     inspector
+	judge  *Knowledge
+	place  []byte
 }
 
 type apiLearner struct {
 	norms            map[string]*normSums
 	voted            map[uint64]int64
 	people, programs *sequence.Learner
+	callers          map[string]*bitmap256 // distinct clients of a route
+	flagged          map[string]*bitmap256 // and those with a value that looks like code, by place
 }
 
 type normSums struct {
@@ -59,7 +64,11 @@ func (s *logSums) norm() LogNorm {
 
 // NewKnowledgeLearner returns a learner that names routes by rules.
 func NewKnowledgeLearner(rules RouteRules) *KnowledgeLearner {
-	return &KnowledgeLearner{routes: NewRouteTable(rules), rules: rules, apis: map[string]*apiLearner{}, params: parameters.NewLearner(parameters.Config{})}
+	judge, err := NewKnowledge(&Learnt{Routes: rules}, nil)
+	if err != nil {
+		judge = nil // without the shipped payload model no place is noisy
+	}
+	return &KnowledgeLearner{judge: judge, in: inspector{parameters: parameters.NewScratch()}, routes: NewRouteTable(rules), rules: rules, apis: map[string]*apiLearner{}, params: parameters.NewLearner(parameters.Config{})}
 }
 
 // Observe takes one event in; those of a client must come in order of time.
@@ -76,6 +85,7 @@ func (l *KnowledgeLearner) Observe(e *schemas.Event) {
 		a = &apiLearner{
 			norms: map[string]*normSums{}, voted: map[uint64]int64{},
 			people: sequence.NewLearner(), programs: sequence.NewLearner(),
+			callers: map[string]*bitmap256{}, flagged: map[string]*bitmap256{},
 		}
 		l.apis[string(name)] = a
 	}
@@ -105,6 +115,7 @@ func (l *KnowledgeLearner) Observe(e *schemas.Event) {
 	}
 	n.votes++
 	n.clients.add(client)
+	l.look(a, e, client)
 	if o.duration > 0 {
 		n.duration.add(math.Log(float64(o.duration)))
 	}
@@ -114,6 +125,52 @@ func (l *KnowledgeLearner) Observe(e *schemas.Event) {
 	if o.respBytes > 0 && e.Status < 300 {
 		n.response.add(math.Log1p(float64(o.respBytes)))
 	}
+}
+
+// A place is noisy from so many clients on, who are so large a share of those that
+// call its route: fewer may be attackers.
+const (
+	noisyClients = 10
+	noisyShare   = 0.05
+)
+
+// look notes who sent a value that looks like code, and where.
+func (l *KnowledgeLearner) look(a *apiLearner, e *schemas.Event, client uint64) {
+	if l.judge == nil {
+		return
+	}
+	route := string(l.call.template)
+	if a.callers[route] == nil {
+		a.callers[route] = new(bitmap256)
+	}
+	a.callers[route].add(client)
+	var o observation
+	if l.judge.inspect(&l.in, &o, e, nil, l.call.template); o.flags&isPayloadHit == 0 {
+		return
+	}
+	l.place = appendPlace(l.place[:0], l.call.template, l.in.found.where)
+	b := a.flagged[string(l.place)]
+	if b == nil {
+		if len(a.flagged) >= maxRouteNodes {
+			return
+		}
+		b = new(bitmap256)
+		a.flagged[string(l.place)] = b
+		a.callers[string(l.place)] = a.callers[route]
+	}
+	b.add(client)
+}
+
+// noisy are the places that enough clients' ordinary values make so.
+func (a *apiLearner) noisy() []string {
+	var out []string
+	for place, clients := range a.flagged {
+		if n := clients.estimate(); n >= noisyClients && n >= noisyShare*a.callers[place].estimate() {
+			out = append(out, place)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 func (a *apiLearner) mayVote(client, route uint64, at int64) bool {
@@ -144,6 +201,7 @@ func (l *KnowledgeLearner) Learnt() Learnt {
 			return strings.Compare(a.Route, b.Route)
 		})
 		own.Norms = own.Norms[:min(len(own.Norms), maxNorms)]
+		own.Noisy = a.noisy()
 		out.APIs[name] = own
 	}
 	return out

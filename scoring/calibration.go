@@ -54,7 +54,7 @@ var tailProbabilities = []float64{
 
 // eProcesses are the channels whose statistic is the log of an e-process.
 var eProcesses = [NumChannels]bool{
-	ChannelExcess: true, ChannelOutcome: true, ChannelWalk: true, ChannelObjectDenied: true, ChannelStructure: true,
+	ChannelPayload: true, ChannelExcess: true, ChannelOutcome: true, ChannelWalk: true, ChannelObjectDenied: true, ChannelStructure: true,
 }
 
 // NewCalibration makes the layer from client-days of benign traffic, each the

@@ -15,10 +15,11 @@ func (payload) Name() string { return "payload" }
 func (payload) Channels() []int { return []int{ChannelPayload, ChannelStructure} }
 
 const (
-	// payloadRate is how many calls of a benign client hold a value that the
-	// detector takes for an attack; payloadShare how many of an attacker's do.
-	payloadRate  = 1e-3
-	payloadShare = 0.3
+	// payloadRate is how many calls of a benign client may hold a value that the
+	// detector takes for an attack, on APIs whose ordinary values look like code;
+	// payloadShare how many of an attacker's do.
+	payloadRate  = 0.02
+	payloadShare = 0.5
 )
 
 var (

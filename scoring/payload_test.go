@@ -8,7 +8,7 @@ import (
 )
 
 func TestAttackValuesAddUpByHand(t *testing.T) {
-	hit, miss := math.Log(0.3/0.001), math.Log(0.7/0.999)
+	hit, miss := math.Log(0.5/0.02), math.Log(0.5/0.98)
 	c := &Context{Behaviour: testBehaviour()}
 	ev := new(Evidence)
 	var scores Scores

@@ -218,7 +218,7 @@ func attackNames() string {
 // attackSpecs spreads the named attacks over the simulation.
 func attackSpecs(names []string, duration time.Duration, intensity float64) ([]simulate.AttackSpec, error) {
 	if len(names) == 1 && names[0] == "all" {
-		return simulate.EveryAttack(duration/10, duration/40, intensity), nil
+		return simulate.EveryAttack(duration/10, duration*85/100/time.Duration(max(1, len(simulate.EveryAttack(0, 0, 1)))), intensity), nil
 	}
 	var specs []simulate.AttackSpec
 	for i, name := range names {

@@ -57,7 +57,7 @@ func build(out, table string, worlds, clients, days int) error {
 		fcfg := features.DefaultConfig()
 		fcfg.Clients = 1 << 20
 		var err error
-		if fcfg.Knowledge, err = acquaint(cfg); err != nil {
+		if fcfg.Knowledge, err = acquaint(cfg, fmt.Sprintf("w%d", i)); err != nil {
 			return err
 		}
 		sources = append(sources, training.Extract(events(cfg, fmt.Sprintf("w%d", i)), fcfg))
@@ -119,11 +119,11 @@ func build(out, table string, worlds, clients, days int) error {
 // people than those who are judged by it. Only the prior's calibration rests on
 // it: what evidence of known routes looks like among benign clients. The APIs
 // themselves are nobody's but the simulation's, and are not shipped.
-func acquaint(cfg simulate.Config) (*features.Knowledge, error) {
+func acquaint(cfg simulate.Config, tenant string) (*features.Knowledge, error) {
 	cfg.Seed += 1 << 20
 	cfg.Clients = 800
 	cfg.Duration = 48 * time.Hour
-	learnt, err := training.Knowledge(events(cfg, ""))
+	learnt, err := training.Knowledge(events(cfg, tenant))
 	if err != nil {
 		return nil, fmt.Errorf("learning the world's APIs: %w", err)
 	}
