@@ -121,7 +121,7 @@ func runRecall(ctx context.Context, o *Options) (*SuiteResult, error) {
 	sum := total(runs)
 	out.Attacks, out.Classes = ordered(sum.Attacks()), sum.FalseBlockTable()
 	out.Collateral = &sum.Collateral
-	out.Figures = recallFigures(sum, out.Attacks)
+	out.Figures = recallFigures(out.Attacks)
 	var rankings []*Ranking
 	for _, r := range runs {
 		rankings = append(rankings, r.ranking)
@@ -168,7 +168,7 @@ func ordered(rows []AttackRow) []AttackRow {
 
 // recallFigures holds each attack, all its variants together, and all attacks
 // against their targets.
-func recallFigures(sum *Result, rows []AttackRow) []Figure {
+func recallFigures(rows []AttackRow) []Figure {
 	var out []Figure
 	atLeast := func(name string, found, n int, target float64) {
 		f := Figure{Name: name, Measured: share(found, n), N: n, Target: fmt.Sprintf(">= %g", target)}
@@ -176,10 +176,16 @@ func recallFigures(sum *Result, rows []AttackRow) []Figure {
 		f.Met = f.Measured >= target
 		out = append(out, f)
 	}
+	found, n := 0, 0
 	for _, row := range rows {
+		if row.Variant == "" {
+			// Calls that were refused as unauthenticated carry a key of their own, and
+			// so a label; the attack that they belong to is counted by the other.
+			continue
+		}
 		atLeast("recall of "+row.Attack+"/"+row.Variant, row.Found, row.Instances, 0.9)
+		found, n = found+row.Found, n+row.Instances
 	}
-	found, n := sum.Recall()
 	atLeast("recall of all attacks", found, n, 0.95)
 	return out
 }
