@@ -64,7 +64,8 @@ func runFraming(ctx context.Context, o *Options) (*SuiteResult, error) {
 }
 
 // frame counts the victims who are blocked under the policy at which recall is
-// measured, which blocks more readily than the default one.
+// measured, which blocks more readily than the default one. Who is blocked in the
+// same world without the attackers, for what it does itself, was framed by nobody.
 func frame(ctx context.Context, cfg simulate.Config, model *scoring.Model) (FramingRow, error) {
 	g, err := simulate.New(cfg)
 	if err != nil {
@@ -73,6 +74,18 @@ func frame(ctx context.Context, cfg simulate.Config, model *scoring.Model) (Fram
 	victims := map[schemas.Entity]bool{}
 	for _, v := range g.Victims() {
 		victims[v] = false
+	}
+	peaceful := cfg
+	peaceful.Attacks = nil
+	own := map[schemas.Entity]bool{}
+	p := world{cfg: peaceful, setup: Setup{Model: model, Policy: policyAt(recallAlpha)}}
+	p.setup.Verdict = func(v *schemas.Verdict) {
+		if v.Action == schemas.ActionBlock {
+			own[v.Entity] = true
+		}
+	}
+	if _, _, err := p.judge(ctx); err != nil {
+		return FramingRow{}, err
 	}
 	w := world{cfg: cfg, setup: Setup{Model: model, Policy: policyAt(recallAlpha)}}
 	w.setup.Verdict = func(v *schemas.Verdict) {
@@ -87,8 +100,8 @@ func frame(ctx context.Context, cfg simulate.Config, model *scoring.Model) (Fram
 	r := report.Result()
 	row := FramingRow{Victims: len(victims), Refused: r.Collateral.People}
 	row.Found, row.Attacks = r.Recall()
-	for _, blocked := range victims {
-		if blocked {
+	for v, blocked := range victims {
+		if blocked && !own[v] {
 			row.Blocked++
 		}
 	}
