@@ -29,14 +29,15 @@ build: ## Build bin/weir
 	CGO_ENABLED=0 go build -trimpath -o bin/weir ./cmd/weir
 
 # The race detector watches the packages; the end-to-end tests drive processes
-# that it cannot see into, and the short form of make eval is one goroutine.
+# that it cannot see into, and the short form of make eval and what is measured
+# on public data sets are one goroutine.
 # -count=1: files outside a module do not invalidate its cached test results.
 .PHONY: test
 test: ## Run all tests, with real services where their tools are installed
 	@$(with_services); \
 	status=0; \
 	go test -race -timeout 20m $$(go list ./... | grep -v /e2e) || status=$$?; \
-	go test -timeout 20m ./e2e ./eval || status=$$?; \
+	go test -timeout 20m ./e2e ./eval ./features/parameters ./features/payload || status=$$?; \
 	(cd deploy/composetest && go test -count=1 ./...) || status=$$?; \
 	(cd benchmarks/waf && go test ./...) || status=$$?; \
 	skipped=(); \

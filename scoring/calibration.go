@@ -74,11 +74,27 @@ func NewCalibration(fitting, held []Scores) *Calibration {
 		c.Top = append(c.Top, c.combine(&held[i], &parts))
 	}
 	if tail, err := guarantee.FitGPD(c.Top, guarantee.DefaultTail); err == nil {
-		c.Tail = &tail
+		c.Tail = unbounded(tail, c.Top)
 	}
 	slices.SortFunc(c.Top, func(a, b float64) int { return -cmpFloat(a, b) })
 	c.Top = c.Top[:min(len(c.Top), max(maxTop, len(c.Top)/20))]
 	return c
+}
+
+// unbounded makes a tail that ends, which a sample of light tails suggests and
+// nothing promises, the exponential one of the same mean excess.
+func unbounded(g guarantee.GPD, evidence []float64) *guarantee.GPD {
+	if g.Shape >= 0 {
+		return &g
+	}
+	sum, n := 0.0, 0.0
+	for _, x := range evidence {
+		if x > g.Threshold {
+			sum, n = sum+x-g.Threshold, n+1
+		}
+	}
+	g.Shape, g.Scale = 0, sum/max(n, 1)
+	return &g
 }
 
 // maxTop is how many of the highest values a layer keeps at least; thresholds

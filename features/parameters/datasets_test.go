@@ -37,6 +37,9 @@ type request struct {
 // unpack reads the files of a data set.
 func unpack(t *testing.T, name string) map[string][]byte {
 	t.Helper()
+	if raceDetector {
+		t.Skip("one goroutine: measured without the race detector")
+	}
 	dir := os.Getenv("WEIR_DATASETS")
 	if dir == "" {
 		t.Skip("WEIR_DATASETS is not set: nothing was measured on public data sets")

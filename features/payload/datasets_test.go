@@ -18,6 +18,9 @@ import (
 // lines calls f with every line of an xz file of the data sets.
 func lines(t *testing.T, name string, f func([]byte)) {
 	t.Helper()
+	if raceDetector {
+		t.Skip("one goroutine: measured without the race detector")
+	}
 	dir := os.Getenv("WEIR_DATASETS")
 	if dir == "" {
 		t.Skip("WEIR_DATASETS is unset: real traffic is not measured")

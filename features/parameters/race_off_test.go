@@ -1,0 +1,5 @@
+//go:build !race
+
+package parameters
+
+const raceDetector = false
