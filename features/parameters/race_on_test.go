@@ -1,5 +1,5 @@
 //go:build race
 
-package parameters
+package parameters_test
 
 const raceDetector = true
