@@ -287,6 +287,9 @@ func (s *Scorer) judge(j *judgement, ev *Evidence) {
 			j.rank = RankBlock
 		}
 	}
+	if j.rank == RankBlock && !j.decoy && j.onlyLooks() {
+		j.rank = RankChallenge
+	}
 	if j.rank == RankBlock && s.isShared(j.f) {
 		j.rank, j.shared = RankChallenge, true
 	}
@@ -434,6 +437,20 @@ func (j *judgement) leader() int {
 		}
 	}
 	return leader
+}
+
+// onlyLooks tells whether nothing but values that look like code speak against the
+// client, on an API that nobody has taught what its ordinary values look like.
+func (j *judgement) onlyLooks() bool {
+	if j.context.Learnt || j.leader() != ChannelPayload {
+		return false
+	}
+	for c, e := range j.evidence {
+		if c != ChannelPayload && e > 2*corroborates {
+			return false
+		}
+	}
+	return true
 }
 
 // takeover tells whether the verdict is that somebody else calls under the
