@@ -37,7 +37,8 @@ test: ## Run all tests, with real services where their tools are installed
 	@$(with_services); \
 	status=0; \
 	go test -race -timeout 20m $$(go list ./... | grep -v /e2e) || status=$$?; \
-	go test -timeout 20m ./e2e ./eval ./features/parameters ./features/payload || status=$$?; \
+	go test -timeout 20m ./e2e || status=$$?; \
+	go test -timeout 20m ./eval ./features/parameters ./features/payload || status=$$?; \
 	(cd deploy/composetest && go test -count=1 ./...) || status=$$?; \
 	(cd benchmarks/waf && go test ./...) || status=$$?; \
 	skipped=(); \
